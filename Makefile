@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make             binaries in build/
+# make deps        Debian packages for building (root)
+# make test        everything, with one closing line of counts (root)
+# make demo        a phone registers over real ESP, step by step (root); ARGS=--help for variants
+# make unit        unit tests, sanitized, no root needed
+# make kernel      kernel tests, in namespaces here or in a throw-away VM (root); KERNEL=6.12 too
+# make lint        what the compilers, clang-tidy and cppcheck find; the layering; the man pages
+# make install     DESTDIR= PREFIX=
+# make clean
+#
+# CC, CFLAGS, BUILD, V=1 as usual.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr/local
+BUILD   ?= build
+CFLAGS  ?= -O2 -g
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+WARN := -Wall -Wextra -Wconversion -Wswitch-enum -Wmissing-prototypes -Wstrict-prototypes \
+	-Wshadow -Wvla -Wundef -Wwrite-strings -Wformat=2 -Werror
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ALL_CPPFLAGS := -I. -D_GNU_SOURCE -DSECAGREED_VERSION='"$(VERSION)"' \
+	-DSECAGREED_PREFIX='"$(PREFIX)"' $(CPPFLAGS)
+ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP $(CFLAGS)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+# What each program is made of. proto/ and xfrm/ know neither each other nor daemon/.
+PROTO  := $(wildcard proto/*.c)
+XFRM   := $(wildcard xfrm/*.c)
+DAEMON := $(wildcard daemon/*.c)
+CTL    := $(wildcard daemon/ctl/*.c)
+UE     := $(wildcard tests/ue/*.c)
+
+secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
+secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
+secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c algorithms.c config.c) \
+	xfrm/algo.c xfrm/ip.c
+secagreectl_PKG  := libcrypto jansson libconfuse
+secagree-ue_SRC  := $(UE) $(addprefix proto/,text.c sec_header.c ipsec3gpp.c)
+secagree-ue_PKG  := libnl-xfrm-3.0 libnl-3.0 libcrypto
+secagree-ue_LIBS := -losipparser2
+PROGRAMS := secagreed secagreectl secagree-ue
+
+all: $(PROGRAMS:%=$(BUILD)/%)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(HARDEN) $(ALL_CFLAGS) -c -o $@ $<
+
+define program_rule
+$(BUILD)/$(1): $$($(1)_SRC:%.c=$(BUILD)/obj/%.o)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) -pie -Wl,-z,relro,-z,now $$(LDFLAGS) -o $$@ $$^ \
+		$$$$(pkg-config --libs $$($(1)_PKG)) $$($(1)_LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+# ---- tests ----
+# tests/unit/units.mk names, for each test program, the product sources that it links.
+include tests/unit/units.mk
+UNITS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+KTESTS  := $(patsubst tests/kernel/%.c,%,$(wildcard tests/kernel/ktest_*.c))
+KSCRIPT := $(wildcard tests/kernel/*.sh tests/kernel/*.py)
+
+$(BUILD)/san/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(SANITIZE) -c -o $@ $<
+
+define unit_rule
+$(BUILD)/unit/$(1): $(BUILD)/san/tests/unit/$(1).o $$($(1):%.c=$(BUILD)/san/%.o)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(SANITIZE) $$($(1)_LDFLAGS) -o $$@ $$^ \
+		$$$$(pkg-config --libs cmocka $$($(1)_PKG)) $$($(1)_LIBS)
+endef
+$(foreach t,$(UNITS),$(eval $(call unit_rule,$(t))))
+
+$(BUILD)/kernel/ktest_%: $(BUILD)/obj/tests/kernel/ktest_%.o $(XFRM:%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libmnl libnl-xfrm-3.0 libnl-3.0)
+
+units: $(UNITS:%=$(BUILD)/unit/%)
+ktests: all $(KTESTS:%=$(BUILD)/kernel/%)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all deps units ktests unit kernel demo test lint install clean
+.DELETE_ON_ERROR:

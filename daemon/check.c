@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From the addresses and ports of a message to its set, and what that set may carry (TS 33.203
+ * 7.4.2a):
+ *
+ *   TEMPORARY             the REGISTER that answers the challenge, with both Security headers
+ *   NEW, CURRENT, OLD     everything; a Security-Verify is compared when there is one
+ *   no set                nothing: discarded in silence
+ *
+ * The kernel has checked by then that the packet came through the SA whose selector these ports are.
+ */
+#include "daemon/check.h"
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_register(const struct check *check)
+{
+	return !strcmp(check->method, "REGISTER"); /* methods are case-sensitive, RFC 3261 7.1 */
+}
+
+static bool is_protected_port(const struct config *config, const struct check *check)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *l = &config->listeners[i];
+
+		if (ip_equal(&l->address, &check->local) &&
+		    (check->local_port == l->server_port ||
+		     (check->local_port >= l->client_port_first &&
+		      check->local_port <= l->client_port_last)))
+			return true;
+	}
+	return false;
+}
+
+/* Does the text that we kept say the same as @got? @ret_why says how not. */
+static bool same_list(const char *kept, const struct lines *got, enum compare_mode mode,
+		      char *ret_why, size_t cap)
+{
+	const struct span line = span_of(kept);
+	struct sec_header a, b;
+	struct sec_error where = { 0 };
+	bool same;
+
+	if (!got->count) {
+		snprintf(ret_why, cap, "it is missing");
+		return false;
+	}
+	if (sec_header_parse(got->line, got->count, &b, &where) < 0) {
+		snprintf(ret_why, cap, "line %zu, offset %zu: %s", where.line, where.offset,
+			 where.why);
+		return false;
+	}
+	if (sec_header_parse(&line, 1, &a, &where) < 0) {
+		sec_header_done(&b);
+		snprintf(ret_why, cap, "out of memory");
+		return false;
+	}
+	same = compare_lists(&a, &b, mode, ret_why, cap);
+	sec_header_done(&a);
+	sec_header_done(&b);
+	return same;
+}
+
+static bool verify_matches(const struct sa_set *set, const struct check *check, char *ret_why,
+			   size_t cap)
+{
+	return same_list(set->security_server, &check->security_verify, set->listener->verify,
+			 ret_why, cap);
+}
+
+/* Several sets share a flow when a phone came back with the ports of a living set: the answer to the
+ * challenge belongs to the TEMPORARY one, everything else to the one that lives. */
+static struct sa_set *pick(const struct sa_flow *flow, const struct check *check)
+{
+	struct sa_set *temporary = NULL;
+	char why[8];
+
+	for (; flow; flow = flow->next) {
+		if (flow->set->state != SA_SET_TEMPORARY)
+			return flow->set;
+		temporary = flow->set;
+		if (!flow->next || (is_register(check) &&
+				    verify_matches(temporary, check, why, sizeof(why))))
+			break;
+	}
+	return temporary;
+}
+
+static int check_temporary(struct sa_set *set, const struct check *check, struct refusal *refusal)
+{
+	char why[200];
+
+	if (set->aborted)
+		return refuse(refusal, REASON_WRONG_STATE,
+			      "the registration on this set was refused");
+	if (!is_register(check))
+		return refuse(refusal, REASON_WRONG_STATE,
+			      "a temporary set carries nothing but the answer to the challenge");
+	if (!verify_matches(set, check, why, sizeof(why)))
+		refuse(refusal, REASON_VERIFY_MISMATCH,
+		       "Security-Verify is not the Security-Server that was sent: %s", why);
+	else if (!same_list(set->security_client, &check->security_client, set->listener->verify,
+			    why, sizeof(why)))
+		refuse(refusal, REASON_CLIENT_MISMATCH,
+		       "Security-Client is not that of the first REGISTER: %s", why);
+	else if (check->impi && strcmp(check->impi, set->impi) != 0)
+		refuse(refusal, REASON_IDENTITY_MISMATCH, "another IMPI was challenged");
+	else
+		return 0;
+	sa_set_abort(set);
+	return -ECANCELED;
+}
+
+static int check_established(const struct sa_set *set, const struct check *check,
+			     struct refusal *refusal)
+{
+	char why[200];
+	int err;
+
+	if (check->impi && strcmp(check->impi, set->impi) != 0)
+		return refuse(refusal, REASON_IDENTITY_MISMATCH,
+			      "the set belongs to another IMPI");
+	if (!check->security_verify.count || verify_matches(set, check, why, sizeof(why)))
+		return 0;
+	err = refuse(refusal, REASON_VERIFY_MISMATCH,
+		     "Security-Verify is not the Security-Server of this set: %s", why);
+	if (!is_register(check)) { /* RFC 3329 2.3.1 */
+		refusal->sip_code = 494;
+		refusal->sip_phrase = "Security Agreement Required";
+	}
+	return err;
+}
+
+int check_message(struct sa_table *table, const struct config *config, const struct check *check,
+		  struct check_result *ret, struct refusal *refusal)
+{
+	const struct sa_flow *flow;
+	struct sa_set *set;
+	int err;
+
+	if (!is_protected_port(config, check)) {
+		*ret = (struct check_result){ .is_protected = false };
+		return 0;
+	}
+	flow = sa_table_flow(table, &check->local, check->local_port, &check->remote,
+			     check->remote_port);
+	if (!flow) {
+		err = refuse(refusal, REASON_UNKNOWN_SET,
+			     "no set of SAs has these addresses and ports");
+		refusal->verdict = VERDICT_DISCARD;
+		return err;
+	}
+	set = pick(flow, check);
+	if (set->state == SA_SET_TEMPORARY)
+		err = check_temporary(set, check, refusal);
+	else
+		err = check_established(set, check, refusal);
+	if (err) {
+		log_line(LOG_NOTICE, "event=message-refused set=%016" PRIx64 " reason=%s why=\"%s\"",
+			 set->id, reason_token(refusal->reason), refusal->text);
+		return err;
+	}
+	sa_set_used(set);
+	*ret = (struct check_result){
+		.is_protected = true,
+		.integrity_protected = set->state != SA_SET_OLD,
+		.set = set,
+	};
+	return 0;
+}

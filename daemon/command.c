@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of methods: what each is called, takes and does. Dispatcher, daemon.methods and the
+ * manual read the same table.
+ */
+#include "daemon/command.h"
+
+#include <string.h>
+
+#define SET_REQUIRED { "set", PARAM_SET, true, "the set" }
+
+const struct command COMMANDS[] = {
+	{ "sa.offer", "A 401 with CK and IK passes: choose and install a temporary set.",
+	  command_sa_offer,
+	  { { "impi", PARAM_TEXT, true, "private identity that was challenged" },
+	    { "ue", PARAM_ADDRESS, true, "source address of the REGISTER" },
+	    { "pcscf", PARAM_ADDRESS, false, "address that the REGISTER arrived on" },
+	    { "listener", PARAM_TEXT, false, "name of the listener, instead of pcscf" },
+	    { "security_client", PARAM_LINES, true, "the Security-Client of the REGISTER" },
+	    { "ck", PARAM_KEY, true, "cipher key, from the 401" },
+	    { "ik", PARAM_KEY, true, "integrity key, from the 401" },
+	    { "impu", PARAM_LINES, false, "public identities" },
+	    { "via", PARAM_ADDRESS, false, "sent-by of the top Via; differs from ue behind a NAT" },
+	    { "over", PARAM_SET, false, "the set that the REGISTER came on" },
+	    { "contact", PARAM_TEXT, false, "tells contacts of one IMPI at one address apart" },
+	    { "transaction", PARAM_TEXT, false, "the same in a retransmission: the same answer" } } },
+	{ "sa.check", "A message arrived: whose is it, and is it right?", command_sa_check,
+	  { { "pcscf", PARAM_ADDRESS, true, "address that it arrived on" },
+	    { "pcscf_port", PARAM_PORT, true, "port that it arrived on" },
+	    { "ue", PARAM_ADDRESS, true, "its source address" },
+	    { "ue_port", PARAM_PORT, true, "its source port" },
+	    { "method", PARAM_TEXT, true, "its method, or that of the request it answers" },
+	    { "transport", PARAM_TEXT, false, "udp or tcp" },
+	    { "impi", PARAM_TEXT, false, "username of its Authorization" },
+	    { "security_client", PARAM_LINES, false, "its Security-Client" },
+	    { "security_verify", PARAM_LINES, false, "its Security-Verify" } } },
+	{ "sa.confirm", "The 200 OK to the REGISTER on a temporary set passes.", command_sa_confirm,
+	  { SET_REQUIRED,
+	    { "expires", PARAM_NUMBER, true, "granted expiration, seconds" } } },
+	{ "sa.fail", "Authentication failed: drop the temporary set.", command_sa_fail,
+	  { SET_REQUIRED } },
+	{ "sa.extend", "200 OK to a REGISTER without challenge.", command_sa_extend,
+	  { SET_REQUIRED,
+	    { "expires", PARAM_NUMBER, true, "granted expiration, seconds" } } },
+	{ "sa.release", "De-registration: the response has left, the sets go.", command_sa_release,
+	  { { "set", PARAM_SET, false, "one set; its contact's others go too" },
+	    { "impi", PARAM_TEXT, false, "all sets of this private identity" },
+	    { "ue", PARAM_ADDRESS, false, "with impi: only those at this address" },
+	    { "linger", PARAM_NUMBER, false, "seconds until they go, 0 = now" } } },
+	{ "sa.route", "Where a request to the phone leaves from and goes to now.",
+	  command_sa_route,
+	  { { "set", PARAM_SET, false, "any set of the contact" },
+	    { "impi", PARAM_TEXT, false, "private identity" },
+	    { "ue", PARAM_ADDRESS, false, "the phone's address" },
+	    { "ue_port", PARAM_PORT, false, "with ue: its protected server port" } } },
+	{ "sa.list", "The sets.", command_sa_list,
+	  { { "impi", PARAM_TEXT, false, "only of this private identity" },
+	    { "ue", PARAM_ADDRESS, false, "only at this address" },
+	    { "state", PARAM_TEXT, false, "temporary, new, current or old" },
+	    { "listener", PARAM_TEXT, false, "only of this listener" },
+	    { "after", PARAM_SET, false, "go on after this set: \"next\" of the answer before" },
+	    { "limit", PARAM_NUMBER, false, "at most so many, 1000" } } },
+	{ "sa.show", "One set, with the counters of its SAs.", command_sa_show, { SET_REQUIRED } },
+	{ "agreement.parse", "What a Security-* header says.", command_agreement_parse,
+	  { { "header", PARAM_TEXT, true, "its name" },
+	    { "value", PARAM_LINES, true, "its value" } } },
+	{ "agreement.select", "What we would choose, and why not the others.",
+	  command_agreement_select,
+	  { { "security_client", PARAM_LINES, true, "a Security-Client" },
+	    { "listener", PARAM_TEXT, false, "whose policy; the first listener's when absent" },
+	    { "nat", PARAM_BOOL, false, "as for a phone behind a NAT" } } },
+	{ "agreement.compare", "Do two lists say the same?", command_agreement_compare,
+	  { { "a", PARAM_LINES, true, "the list that was sent" },
+	    { "b", PARAM_LINES, true, "the list that came back" },
+	    { "lenient", PARAM_BOOL, false, "defaults may be left out, q does not matter" } } },
+	{ "daemon.status", "What this daemon is doing.", command_daemon_status, { { 0 } } },
+	{ "daemon.methods", "This list.", command_daemon_methods, { { 0 } } },
+	{ "daemon.version", "The version.", command_daemon_version, { { 0 } } },
+	{ 0 },
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *c = COMMANDS; c->name; c++) {
+		if (!strcmp(c->name, name))
+			return c;
+	}
+	return NULL;
+}
+
+static const struct config_listener *by_name(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		if (!strcmp(config->listeners[i].name, name))
+			return &config->listeners[i];
+	}
+	return NULL;
+}
+
+const struct config_listener *command_listener(const struct daemon *d, const json_t *params,
+					       struct refusal *refusal)
+{
+	const char *name = param_text(params, "listener");
+	const struct ip_addr ip = param_address(params, "pcscf");
+	const struct config_listener *found = NULL;
+
+	if (name) {
+		found = by_name(d->config, name);
+		if (!found)
+			refuse(refusal, REASON_UNKNOWN_LISTENER, "there is no such listener");
+		return found;
+	}
+	for (size_t i = 0; i < d->config->listener_count; i++) {
+		const struct config_listener *l = &d->config->listeners[i];
+
+		if (!ip_equal(&l->address, &ip))
+			continue;
+		if (found) {
+			refuse(refusal, REASON_UNKNOWN_LISTENER,
+			       "several listeners have this address: name one by \"listener\"");
+			return NULL;
+		}
+		found = l;
+	}
+	if (!found)
+		refuse(refusal, REASON_UNKNOWN_LISTENER, "%s",
+		       param_has(params, "pcscf") ? "no listener has this address"
+						  : "\"pcscf\" or \"listener\" is missing");
+	return found;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The methods of the control protocol. They know JSON and the sets, nothing of sockets and framing.
+ */
+#ifndef DAEMON_COMMAND_H
+#define DAEMON_COMMAND_H
+
+#include "daemon/params.h"
+#include "daemon/sa_table.h"
+
+struct daemon {
+	const struct config *config;
+	struct xfrm *xfrm;
+	struct sa_table *table;
+	uint64_t started_ms;
+	uint64_t refused[REASON_COUNT];
+};
+
+/* @params: an object that params_check() has passed. Returns 0 and a new reference in *@ret, or
+ * -ECANCELED (see @refusal). */
+typedef int command_fn(struct daemon *d, const json_t *params, json_t **ret,
+		       struct refusal *refusal);
+
+struct command {
+	const char *name;
+	const char *summary;
+	command_fn *run;
+	struct param params[PARAM_MAX];
+};
+
+/* All of them, ended by a NULL name. */
+extern const struct command COMMANDS[];
+
+const struct command *command_find(const char *name);
+
+command_fn command_sa_offer, command_sa_check, command_sa_confirm, command_sa_fail,
+	command_sa_extend, command_sa_release, command_sa_route, command_sa_list, command_sa_show;
+command_fn command_agreement_parse, command_agreement_select, command_agreement_compare;
+command_fn command_daemon_status, command_daemon_methods, command_daemon_version;
+
+/* The listener that @params name by "listener", or by "pcscf" when it has only one there.
+ * NULL: see @refusal. */
+const struct config_listener *command_listener(const struct daemon *d, const json_t *params,
+					       struct refusal *refusal);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * agreement.*: the same answers as secagreectl's offline commands, from agreement_json.c.
+ */
+#include "daemon/agreement_json.h"
+#include "daemon/command.h"
+
+#include <errno.h>
+
+static int answer(json_t *json, json_t **ret, struct refusal *refusal)
+{
+	if (!json)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	*ret = json;
+	return 0;
+}
+
+static int read_agreement(const json_t *params, const char *param, enum sec_header_kind kind,
+			  struct agreement *ret, struct refusal *refusal)
+{
+	struct sec_error where = { 0 };
+	struct lines lines;
+	int err;
+
+	param_lines(params, param, &lines);
+	err = agreement_read(kind, lines.line, lines.count, ret, &where);
+	if (err == -ENOMEM)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	return err ? refuse_header(refusal, sec_header_name(kind), &where) : 0;
+}
+
+int command_agreement_parse(struct daemon *d, const json_t *params, json_t **ret,
+			    struct refusal *refusal)
+{
+	struct agreement agreement;
+	enum sec_header_kind kind;
+	int err;
+
+	(void)d;
+	if (sec_header_kind_of(span_of(param_text(params, "header")), &kind) < 0)
+		return refuse(refusal, REASON_BAD_HEADER,
+			      "\"header\" is Security-Client, Security-Server or Security-Verify");
+	err = read_agreement(params, "value", kind, &agreement, refusal);
+	if (err)
+		return err;
+	err = answer(agreement_parse_json(&agreement), ret, refusal);
+	agreement_done(&agreement);
+	return err;
+}
+
+int command_agreement_select(struct daemon *d, const json_t *params, json_t **ret,
+			     struct refusal *refusal)
+{
+	const struct config_listener *listener = &d->config->listeners[0];
+	struct select_result result = { 0 };
+	struct agreement agreement;
+	int err;
+
+	if (param_has(params, "listener"))
+		listener = command_listener(d, params, refusal);
+	if (!listener)
+		return -ECANCELED;
+	err = read_agreement(params, "security_client", SEC_CLIENT, &agreement, refusal);
+	if (err)
+		return err;
+	if (agreement.has_ipsec)
+		select_offer(&agreement.ipsec, &listener->select, param_bool(params, "nat"),
+			     &result);
+	err = answer(agreement_select_json(agreement.has_ipsec ? &agreement.ipsec : NULL, &result),
+		     ret, refusal);
+	agreement_done(&agreement);
+	return err;
+}
+
+static int parse_list(const json_t *params, const char *param, struct sec_header *ret,
+		      struct refusal *refusal)
+{
+	struct sec_error where = { 0 };
+	struct lines lines;
+	int err;
+
+	param_lines(params, param, &lines);
+	err = sec_header_parse(lines.line, lines.count, ret, &where);
+	if (err == -ENOMEM)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	return err ? refuse_header(refusal, param, &where) : 0;
+}
+
+int command_agreement_compare(struct daemon *d, const json_t *params, json_t **ret,
+			      struct refusal *refusal)
+{
+	const enum compare_mode mode = param_bool(params, "lenient") ? COMPARE_LENIENT
+								     : COMPARE_STRICT;
+	struct sec_header a, b;
+	char why[256];
+	bool equal;
+
+	(void)d;
+	if (parse_list(params, "a", &a, refusal) < 0)
+		return -ECANCELED;
+	if (parse_list(params, "b", &b, refusal) < 0) {
+		sec_header_done(&a);
+		return -ECANCELED;
+	}
+	equal = compare_lists(&a, &b, mode, why, sizeof(why));
+	sec_header_done(&a);
+	sec_header_done(&b);
+	return answer(agreement_compare_json(equal ? NULL : why), ret, refusal);
+}

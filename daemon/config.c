@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reads secagreed.conf with libconfuse and checks everything that can be checked without the kernel.
+ *
+ * One table of options for each section is the grammar; one function for each option that is more
+ * than a number turns its text into a value. The whole file is taken or none of it. The first
+ * mistake is reported with its file and line.
+ */
+#include "daemon/config.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#define MAX_CLIENT_PORTS 256
+#define MAX_SECONDS      (7 * 24 * 3600)
+
+void config_listener_default(struct config_listener *ret)
+{
+	*ret = (struct config_listener){
+		.reqid = 33203,
+		.priority = 2080,
+		.encap_port = 4500,
+		.replay_window = 64,
+		.policies = CONFIG_POLICIES_SHARED,
+		.security_server = CONFIG_SECURITY_SERVER_ALL,
+		.verify = COMPARE_STRICT,
+		.timers = {
+			.reg_await_auth_s = 240,
+			.old_set_s = 128,
+			.registration_margin_s = 30,
+			.kernel_slack_s = 10,
+		},
+	};
+	select_policy_default(&ret->select);
+}
+
+void config_default(struct config *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	snprintf(ret->socket_path, sizeof(ret->socket_path), "%s", CONFIG_DEFAULT_SOCKET);
+	ret->socket_mode = 0660;
+	ret->max_sets = 100000;
+	ret->max_connections = 64;
+	ret->log_level = LOG_INFO;
+}
+
+/* libconfuse gives no error text to its caller but prints it: this is where it goes instead. */
+struct reader {
+	cfg_t *cfg;
+	char why[256];
+};
+
+static _Thread_local struct reader *reading; /* libconfuse has no user pointer for its callback */
+
+__attribute__((format(printf, 2, 0)))
+static void keep_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	int n;
+
+	if (!reading || reading->why[0])
+		return;
+	n = snprintf(reading->why, sizeof(reading->why), "%s:%d: ",
+		     cfg && cfg->filename ? cfg->filename : "configuration", cfg ? cfg->line : 0);
+	if (n > 0 && (size_t)n < sizeof(reading->why))
+		vsnprintf(reading->why + n, sizeof(reading->why) - (size_t)n, fmt, ap);
+}
+
+/* ---- texts to values ---- */
+
+struct word {
+	const char *name;
+	int value;
+};
+
+static int word_value(cfg_t *cfg, const char *key, const struct word *words, int *ret)
+{
+	const char *text = cfg_getstr(cfg, key);
+	char known[160] = "";
+
+	for (const struct word *w = words; w->name; w++) {
+		size_t n = strlen(known);
+
+		if (!strcmp(text, w->name)) {
+			*ret = w->value;
+			return 0;
+		}
+		snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", w->name);
+	}
+	cfg_error(cfg, "%s = \"%s\": it is one of %s", key, text, known);
+	return -EINVAL;
+}
+
+static const struct word LOG_LEVELS[] = {
+	{ "error", LOG_ERR },   { "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
+	{ "info", LOG_INFO },   { "debug", LOG_DEBUG },     { NULL, 0 },
+};
+
+static const struct word POLICIES[] = {
+	{ "shared", CONFIG_POLICIES_SHARED },
+	{ "per-set", CONFIG_POLICIES_PER_SET },
+	{ NULL, 0 },
+};
+
+static const struct word ENCRYPTION[] = {
+	{ "off", SELECT_ENCRYPTION_OFF },
+	{ "preferred", SELECT_ENCRYPTION_PREFERRED },
+	{ "required", SELECT_ENCRYPTION_REQUIRED },
+	{ NULL, 0 },
+};
+
+static const struct word SECURITY_SERVER[] = {
+	{ "all", CONFIG_SECURITY_SERVER_ALL },
+	{ "chosen", CONFIG_SECURITY_SERVER_CHOSEN },
+	{ NULL, 0 },
+};
+
+static const struct word VERIFY[] = {
+	{ "strict", COMPARE_STRICT },
+	{ "lenient", COMPARE_LENIENT },
+	{ NULL, 0 },
+};
+
+static int number(cfg_t *cfg, const char *key, long min, long max, uint32_t *ret)
+{
+	const long value = cfg_getint(cfg, key);
+
+	if (value < min || value > max) {
+		cfg_error(cfg, "%s = %ld: it is a number from %ld to %ld", key, value, min, max);
+		return -EINVAL;
+	}
+	*ret = (uint32_t)value;
+	return 0;
+}
+
+static int port(cfg_t *cfg, const char *key, uint16_t *ret)
+{
+	uint32_t value;
+	int err = number(cfg, key, 1, 65535, &value);
+
+	if (!err)
+		*ret = (uint16_t)value;
+	return err;
+}
+
+/* "6104-6107" or "6104" */
+static int port_range(cfg_t *cfg, const char *key, uint16_t *ret_first, uint16_t *ret_last)
+{
+	const char *text = cfg_getstr(cfg, key);
+	const char *dash = text ? strchr(text, '-') : NULL;
+	uint32_t first, last;
+
+	if (!text)
+		return -EINVAL;
+	if (text_to_u32((struct span){ text, dash ? (size_t)(dash - text) : strlen(text) }, 5, 65535,
+			&first) < 0 ||
+	    text_to_u32(span_of(dash ? dash + 1 : text), 5, 65535, &last) < 0 || !first ||
+	    last < first || last - first >= MAX_CLIENT_PORTS) {
+		cfg_error(cfg, "%s = \"%s\": it is a range of at most %d ports, as \"6104-6107\"",
+			  key, text, MAX_CLIENT_PORTS);
+		return -EINVAL;
+	}
+	*ret_first = (uint16_t)first;
+	*ret_last = (uint16_t)last;
+	return 0;
+}
+
+/* "ALG/EALG", or "aes-gcm" and "aes-gmac" alone, which have only one partner */
+static int pair_of(const char *text, struct select_pair *ret)
+{
+	const char *slash = strchr(text, '/');
+	struct ipsec_suite suite = { .prot = IPSEC_PROT_ESP, .mod = IPSEC_MOD_TRANS };
+
+	if (!strcmp(text, "aes-gcm")) {
+		suite.alg = IPSEC_ALG_NULL;
+		suite.ealg = IPSEC_EALG_AES_GCM;
+	} else if (!slash) {
+		suite.alg = ipsec_alg_of(span_of(text));
+		suite.ealg = IPSEC_EALG_NULL;
+	} else {
+		suite.alg = ipsec_alg_of((struct span){ text, (size_t)(slash - text) });
+		suite.ealg = ipsec_ealg_of(span_of(slash + 1));
+	}
+	if (ipsec_suite_fault(&suite))
+		return -EINVAL;
+	*ret = (struct select_pair){ suite.alg, suite.ealg };
+	return 0;
+}
+
+static int algorithms(cfg_t *cfg, struct select_policy *ret)
+{
+	const unsigned count = cfg_size(cfg, "algorithms");
+
+	if (!count)
+		return 0; /* the default list */
+	if (count > SELECT_MAX_PAIRS) {
+		cfg_error(cfg, "algorithms: at most %d combinations", SELECT_MAX_PAIRS);
+		return -EINVAL;
+	}
+	ret->pair_count = 0;
+	for (unsigned i = 0; i < count; i++) {
+		const char *text = cfg_getnstr(cfg, "algorithms", i);
+		struct select_pair pair;
+
+		if (pair_of(text, &pair) < 0) {
+			cfg_error(cfg, "algorithms: \"%s\" is no combination that integrity and "
+				  "encryption can form; examples: aes-gcm, aes-gmac, "
+				  "hmac-sha-1-96/aes-cbc, hmac-sha-1-96/null", text);
+			return -EINVAL;
+		}
+		for (size_t k = 0; k < ret->pair_count; k++) {
+			if (ret->pairs[k].alg == pair.alg && ret->pairs[k].ealg == pair.ealg) {
+				cfg_error(cfg, "algorithms: \"%s\" stands there twice", text);
+				return -EINVAL;
+			}
+		}
+		ret->pairs[ret->pair_count++] = pair;
+	}
+	return 0;
+}
+
+/* A policy whose encryption switch leaves nothing of its list could never agree with a phone. */
+static int encryption_leaves_something(cfg_t *cfg, const struct select_policy *p)
+{
+	for (size_t i = 0; i < p->pair_count; i++) {
+		const bool encrypts = p->pairs[i].ealg != IPSEC_EALG_NULL;
+
+		if (p->encryption == SELECT_ENCRYPTION_PREFERRED ||
+		    encrypts == (p->encryption == SELECT_ENCRYPTION_REQUIRED))
+			return 0;
+	}
+	cfg_error(cfg, "encryption = \"%s\" leaves none of the algorithms of this listener",
+		  cfg_getstr(cfg, "encryption"));
+	return -EINVAL;
+}
+
+static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *const *values)
+{
+	const unsigned count = cfg_size(cfg, key);
+
+	if (!count)
+		return 0; /* the default */
+	for (size_t k = 0; names[k]; k++)
+		*values[k] = false;
+	for (unsigned i = 0; i < count; i++) {
+		const char *text = cfg_getnstr(cfg, key, i);
+		size_t k = 0;
+
+		while (names[k] && strcmp(text, names[k]))
+			k++;
+		if (!names[k]) {
+			cfg_error(cfg, "%s: \"%s\" is unknown", key, text);
+			return -EINVAL;
+		}
+		*values[k] = true;
+	}
+	return 0;
+}
+
+/* ---- sections ---- */
+
+static cfg_opt_t SOCKET_OPTIONS[] = {
+	CFG_STR("path", CONFIG_DEFAULT_SOCKET, CFGF_NONE),
+	CFG_STR("mode", "0660", CFGF_NONE),
+	CFG_STR("group", "", CFGF_NONE),
+	CFG_END(),
+};
+
+static cfg_opt_t LISTENER_OPTIONS[] = {
+	CFG_STR("address", NULL, CFGF_NODEFAULT),
+	CFG_INT("server-port", 0, CFGF_NODEFAULT),
+	CFG_STR("client-ports", NULL, CFGF_NODEFAULT),
+	CFG_INT("reqid", 33203, CFGF_NONE),
+	CFG_INT("priority", 2080, CFGF_NONE),
+	CFG_STR("policies", "shared", CFGF_NONE),
+	CFG_STR_LIST("algorithms", NULL, CFGF_NONE),
+	CFG_STR("encryption", "preferred", CFGF_NONE),
+	CFG_STR_LIST("protocols", NULL, CFGF_NONE),
+	CFG_STR_LIST("modes", NULL, CFGF_NONE),
+	CFG_STR("security-server", "all", CFGF_NONE),
+	CFG_STR("verify", "strict", CFGF_NONE),
+	CFG_INT("replay-window", 64, CFGF_NONE),
+	CFG_INT("encap-port", 4500, CFGF_NONE),
+	CFG_INT("reg-await-auth", 240, CFGF_NONE),
+	CFG_INT("old-set-time", 128, CFGF_NONE),
+	CFG_INT("registration-margin", 30, CFGF_NONE),
+	CFG_INT("kernel-slack", 10, CFGF_NONE),
+	CFG_END(),
+};
+
+static cfg_opt_t OPTIONS[] = {
+	CFG_SEC("socket", SOCKET_OPTIONS, CFGF_NONE),
+	CFG_STR("log-level", "info", CFGF_NONE),
+	CFG_INT("max-sets", 100000, CFGF_NONE),
+	CFG_INT("max-connections", 64, CFGF_NONE),
+	CFG_SEC("listener", LISTENER_OPTIONS, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+	CFG_END(),
+};
+
+static int read_socket(cfg_t *cfg, struct config *c)
+{
+	const char *path = cfg_getstr(cfg, "path");
+	const char *mode = cfg_getstr(cfg, "mode");
+	const char *group = cfg_getstr(cfg, "group");
+	char *end;
+	unsigned long bits = strtoul(mode, &end, 8);
+
+	if (path[0] != '/' || strlen(path) >= sizeof(c->socket_path)) {
+		cfg_error(cfg, "path = \"%s\": it is an absolute path of at most %zu characters",
+			  path, sizeof(c->socket_path) - 1);
+		return -EINVAL;
+	}
+	if (*end || end == mode || bits > 0777) {
+		cfg_error(cfg, "mode = \"%s\": it is an octal number as \"0660\"", mode);
+		return -EINVAL;
+	}
+	if (strlen(group) >= sizeof(c->socket_group)) {
+		cfg_error(cfg, "group: too long");
+		return -EINVAL;
+	}
+	snprintf(c->socket_path, sizeof(c->socket_path), "%s", path);
+	snprintf(c->socket_group, sizeof(c->socket_group), "%s", group);
+	c->socket_mode = (mode_t)bits;
+	return 0;
+}
+
+static int read_address(cfg_t *cfg, struct config_listener *l)
+{
+	static const char *const KEYS[] = { "address", "server-port", "client-ports" };
+	const char *address;
+
+	for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++) {
+		if (!cfg_size(cfg, KEYS[i])) {
+			cfg_error(cfg, "listener \"%s\" has no %s", cfg_title(cfg), KEYS[i]);
+			return -EINVAL;
+		}
+	}
+	address = cfg_getstr(cfg, "address");
+	if (ip_parse(address, &l->address) < 0) {
+		cfg_error(cfg, "address = \"%s\": it is one IPv4 or IPv6 address", address);
+		return -EINVAL;
+	}
+	if (port(cfg, "server-port", &l->server_port) < 0 ||
+	    port_range(cfg, "client-ports", &l->client_port_first, &l->client_port_last) < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static bool is_client_port(const struct config_listener *l, uint16_t port)
+{
+	return port >= l->client_port_first && port <= l->client_port_last;
+}
+
+/* TS 33.203 7.1: protected ports are for protected traffic alone */
+static int check_ports(cfg_t *cfg, const struct config_listener *l)
+{
+	static const uint16_t SIP[] = { 5060, 5061 };
+
+	if (is_client_port(l, l->server_port)) {
+		cfg_error(cfg, "server-port %u lies among the client-ports", l->server_port);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < sizeof(SIP) / sizeof(SIP[0]); i++) {
+		if (l->server_port == SIP[i] || is_client_port(l, SIP[i])) {
+			cfg_error(cfg, "port %u is for unprotected SIP: choose others", SIP[i]);
+			return -EINVAL;
+		}
+	}
+	if (l->client_port_last - l->client_port_first < 2) {
+		cfg_error(cfg, "client-ports: at least 3, since a re-registration changes the port "
+			       "while the sets before it still live (TS 33.203 7.4.0)");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int read_choices(cfg_t *cfg, struct config_listener *l)
+{
+	static const char *const PROTOCOLS[] = { "esp", "ah", NULL };
+	static const char *const MODES[] = { "trans", "tun", "UDP-enc-tun", NULL };
+	bool *const protocols[] = { &l->select.esp, &l->select.ah };
+	bool *const modes[] = { &l->select.trans, &l->select.tun, &l->select.udp_enc_tun };
+	int policies, encryption, security_server, verify;
+
+	if (word_value(cfg, "policies", POLICIES, &policies) < 0 ||
+	    word_value(cfg, "encryption", ENCRYPTION, &encryption) < 0 ||
+	    word_value(cfg, "security-server", SECURITY_SERVER, &security_server) < 0 ||
+	    word_value(cfg, "verify", VERIFY, &verify) < 0 ||
+	    flags(cfg, "protocols", PROTOCOLS, protocols) < 0 ||
+	    flags(cfg, "modes", MODES, modes) < 0 || algorithms(cfg, &l->select) < 0)
+		return -EINVAL;
+	l->policies = (enum config_policies)policies;
+	l->select.encryption = (enum select_encryption)encryption;
+	l->security_server = (enum config_security_server)security_server;
+	l->verify = (enum compare_mode)verify;
+	return encryption_leaves_something(cfg, &l->select);
+}
+
+static int read_listener(cfg_t *cfg, struct config_listener *l)
+{
+	const char *name = cfg_title(cfg);
+	struct config_timers *t = &l->timers;
+
+	config_listener_default(l);
+	if (!name[0] || strlen(name) >= sizeof(l->name)) {
+		cfg_error(cfg, "a listener's name has 1 to %zu characters", sizeof(l->name) - 1);
+		return -EINVAL;
+	}
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	if (read_address(cfg, l) < 0 || check_ports(cfg, l) < 0 || read_choices(cfg, l) < 0)
+		return -EINVAL;
+	/* 65535: a set with policies of its own takes a reqid from reqid << 16 */
+	if (number(cfg, "reqid", 1, 65535, &l->reqid) < 0 ||
+	    number(cfg, "priority", 2, INT32_MAX, &l->priority) < 0 ||
+	    number(cfg, "replay-window", 32, XFRM_MAX_REPLAY_WINDOW, &l->replay_window) < 0 ||
+	    port(cfg, "encap-port", &l->encap_port) < 0 ||
+	    number(cfg, "reg-await-auth", 1, MAX_SECONDS, &t->reg_await_auth_s) < 0 ||
+	    number(cfg, "old-set-time", 1, MAX_SECONDS, &t->old_set_s) < 0 ||
+	    number(cfg, "registration-margin", 0, MAX_SECONDS, &t->registration_margin_s) < 0 ||
+	    number(cfg, "kernel-slack", 1, 3600, &t->kernel_slack_s) < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static bool ports_overlap(const struct config_listener *a, const struct config_listener *b)
+{
+	return ip_equal(&a->address, &b->address) &&
+	       (a->server_port == b->server_port || is_client_port(a, b->server_port) ||
+		is_client_port(b, a->server_port) ||
+		(a->client_port_first <= b->client_port_last &&
+		 b->client_port_first <= a->client_port_last));
+}
+
+static int read_listeners(cfg_t *cfg, struct config *c)
+{
+	c->listener_count = cfg_size(cfg, "listener");
+	if (c->listener_count > CONFIG_MAX_LISTENERS) {
+		cfg_error(cfg, "at most %d listeners", CONFIG_MAX_LISTENERS);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < c->listener_count; i++) {
+		cfg_t *section = cfg_getnsec(cfg, "listener", (unsigned)i);
+
+		if (read_listener(section, &c->listeners[i]) < 0)
+			return -EINVAL;
+		for (size_t k = 0; k < i; k++) {
+			if (ports_overlap(&c->listeners[i], &c->listeners[k])) {
+				cfg_error(section, "listeners \"%s\" and \"%s\" share a port",
+					  c->listeners[k].name, c->listeners[i].name);
+				return -EINVAL;
+			}
+		}
+	}
+	return 0;
+}
+
+static int read_top(cfg_t *cfg, struct config *c)
+{
+	if (word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
+	    number(cfg, "max-sets", 1, 4000000, &c->max_sets) < 0 ||
+	    number(cfg, "max-connections", 1, 4096, &c->max_connections) < 0 ||
+	    read_socket(cfg_getsec(cfg, "socket"), c) < 0)
+		return -EINVAL;
+	return read_listeners(cfg, c);
+}
+
+int config_read(const char *path, struct config *ret, char *ret_why, size_t why_cap)
+{
+	struct reader reader = { .cfg = cfg_init(OPTIONS, CFGF_NONE) };
+	struct config *c = calloc(1, sizeof(*c));
+	int parsed, err = -ENOMEM;
+
+	if (!reader.cfg || !c) {
+		snprintf(reader.why, sizeof(reader.why), "%s: out of memory", path);
+		goto out;
+	}
+	config_default(c);
+	cfg_set_error_function(reader.cfg, keep_error);
+	reading = &reader;
+	errno = 0;
+	parsed = cfg_parse(reader.cfg, path);
+	if (parsed == CFG_FILE_ERROR) {
+		err = errno ? -errno : -EIO;
+		snprintf(reader.why, sizeof(reader.why), "%s: %s", path, strerror(-err));
+		goto out;
+	}
+	err = parsed == CFG_SUCCESS ? read_top(reader.cfg, c) : -EINVAL;
+	if (!err)
+		*ret = *c;
+out:
+	reading = NULL;
+	if (err)
+		snprintf(ret_why, why_cap, "%s", reader.why);
+	if (reader.cfg)
+		cfg_free(reader.cfg);
+	free(c);
+	return err;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreed.conf, read whole and checked whole before anything uses it. secagreed.conf(5).
+ */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <sys/types.h>
+
+#include "proto/select.h"
+#include "proto/compare.h"
+#include "xfrm/xfrm.h"
+
+#define CONFIG_DEFAULT_PATH   "/etc/secagreed/secagreed.conf"
+#define CONFIG_DEFAULT_SOCKET "/run/secagreed/control.sock"
+#define CONFIG_MAX_LISTENERS  64
+#define CONFIG_NAME_BYTES     64
+
+enum config_policies {
+	CONFIG_POLICIES_SHARED,  /* a handful for all phones; sets that cannot use them have their own */
+	CONFIG_POLICIES_PER_SET, /* four for each set, above the shared ones, which stay as the guard */
+};
+
+enum config_security_server {
+	CONFIG_SECURITY_SERVER_ALL,    /* every combination we support (TS 33.203 7.2) */
+	CONFIG_SECURITY_SERVER_CHOSEN, /* the chosen one alone */
+};
+
+/* Seconds. standards: TS 24.229 table 7.8, table 7.7 (T1 on Gm is 2 s) */
+struct config_timers {
+	uint32_t reg_await_auth_s;      /* life of a TEMPORARY set, 240 */
+	uint32_t old_set_s;             /* life of an OLD set at most: 64*T1, 128 */
+	uint32_t registration_margin_s; /* added to the granted expires, 30 */
+	uint32_t kernel_slack_s;        /* the kernel's hard limit comes so much later, 10 */
+};
+
+struct config_listener {
+	char name[CONFIG_NAME_BYTES];
+	struct ip_addr address;
+	uint16_t server_port;
+	uint16_t client_port_first, client_port_last;
+	uint32_t reqid;    /* of every transport set and guard */
+	uint32_t priority; /* of the guards; a set's own policies have priority - 1 */
+	uint16_t encap_port; /* UDP-enc-tun, 4500 */
+	uint32_t replay_window;
+	enum config_policies policies;
+	enum config_security_server security_server;
+	enum compare_mode verify;
+	struct select_policy select;
+	struct config_timers timers;
+};
+
+struct config {
+	char socket_path[108]; /* a sockaddr_un's worth */
+	mode_t socket_mode;
+	char socket_group[CONFIG_NAME_BYTES]; /* "" = leave it */
+	uint32_t max_sets;
+	uint32_t max_connections;
+	int log_level; /* LOG_ERR .. LOG_DEBUG of syslog.h */
+	struct config_listener listeners[CONFIG_MAX_LISTENERS];
+	size_t listener_count;
+};
+
+/* What a configuration without any line says: no listener. */
+void config_default(struct config *ret);
+
+/* A listener of the defaults, for offline use: no name, address or ports. */
+void config_listener_default(struct config_listener *ret);
+
+/* Read @path. On failure @ret is untouched and @ret_why says "file:line: what is wrong".
+ * Returns 0, -ENOENT and the like (the file cannot be read), -EINVAL. */
+int config_read(const char *path, struct config *ret, char *ret_why, size_t why_cap);
+
+#endif

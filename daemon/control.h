@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket: connections, their input and output.
+ */
+#ifndef DAEMON_CONTROL_H
+#define DAEMON_CONTROL_H
+
+#include <event2/event.h>
+
+#include "daemon/command.h"
+
+struct control;
+
+/* Listen at the path that the configuration names, with its mode and group. A socket file that
+ * nobody answers on is replaced. On failure @ret_why says what is wrong and what to do.
+ * Returns 0 or -errno. */
+int control_open(struct event_base *loop, struct daemon *d, struct control **ret, char *ret_why,
+		 size_t why_cap);
+
+/* Close all connections and remove the socket file. */
+void control_close(struct control *control);
+
+#endif

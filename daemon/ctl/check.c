@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreectl check: did a message with these addresses and headers come over a set, and is it
+ * right? The answer "not protected" is exit status 3.
+ */
+#include "daemon/ctl/ctl.h"
+
+static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	json_t *result;
+	int status;
+
+	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
+	if (status != CTL_YES)
+		return status;
+	status = json_is_true(json_object_get(result, "protected")) ? CTL_YES : CTL_NO;
+	if (ctl->json)
+		return output_json(result, status);
+	human_block(stdout, result, NULL);
+	json_decref(result);
+	return status;
+}
+
+static const struct ctl_option options[] = {
+	{"pcscf", CTL_TEXT, CTL_REQUIRED, "ADDRESS", "where the message arrived"},
+	{"pcscf-port", CTL_NUMBER, CTL_REQUIRED, "PORT", "and at which port"},
+	{"ue", CTL_TEXT, CTL_REQUIRED, "ADDRESS", "where it came from"},
+	{"ue-port", CTL_NUMBER, CTL_REQUIRED, "PORT", "and from which port"},
+	{"method", CTL_TEXT, CTL_REQUIRED, "METHOD", "REGISTER, INVITE, ..."},
+	{"transport", CTL_TEXT, 0, "NAME", "udp or tcp"},
+	{"impi", CTL_TEXT, 0, "IMPI", "username of its Authorization header"},
+	{"security-client", CTL_LIST, 0, "VALUE", "one header line, without its name"},
+	{"security-verify", CTL_LIST, 0, "VALUE", "one header line, without its name"},
+	{0},
+};
+
+const struct ctl_command ctl_check = {
+	.name = "check",
+	.run = run,
+	.help = "is a message that arrived protected, and by which set?",
+	.method = "sa.check",
+	.options = options,
+	.more = "Exit status 3: it is not protected.",
+};

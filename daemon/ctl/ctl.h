@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreectl: what its files share. One file per subcommand or family, each with its own
+ * struct ctl_command; main.c has the list of them.
+ */
+#ifndef DAEMON_CTL_CTL_H
+#define DAEMON_CTL_CTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/agreement_json.h"
+#include "proto/keymat.h"
+
+/* What the program's exit status says. secagreectl(8). */
+enum ctl_exit {
+	CTL_YES = 0,
+	CTL_REFUSED = 1, /* bad input, or the daemon said no */
+	CTL_USAGE = 2,
+	CTL_NO = 3, /* the question was good and the answer is negative */
+	CTL_UNREACHABLE = 4,
+};
+
+#define CTL_WHY_BYTES 256
+
+/* ---- options.c: one table per subcommand makes both the parser and the usage text ---- */
+
+enum ctl_option_kind {
+	CTL_TEXT,
+	CTL_NUMBER, /* decimal, 32 bits */
+	CTL_LIST,   /* text; may be repeated */
+	CTL_FLAG,   /* no value */
+};
+
+#define CTL_REQUIRED 0x1U
+#define CTL_OPERAND  0x2U /* stands without --name */
+#define CTL_EITHER   0x4U /* may stand without --name */
+#define CTL_LOCAL    0x8U /* for the program, not for the daemon */
+
+struct ctl_option {
+	const char *name; /* NULL ends a table */
+	enum ctl_option_kind kind;
+	unsigned flags;
+	const char *metavar;
+	const char *help;
+};
+
+struct ctl {
+	const char *socket_path;
+	bool json;
+};
+
+struct ctl_command {
+	const char *name;
+	/* @args: what the options gave, by name with '_' for '-'; borrowed.
+	 * Returns an exit status. */
+	int (*run)(const struct ctl *ctl, const struct ctl_command *command, const json_t *args);
+	const char *help;   /* one line */
+	const char *method; /* the daemon's, NULL when it is not asked */
+	const struct ctl_option *options;
+	const char *more; /* further lines for --help, or NULL */
+};
+
+/* Read @argv[*@index...] into the object @args: @own options (may be NULL) and the common ones.
+ * With @own NULL it stops at the first word that is no option. Returns 0 (*@index = first word not
+ * read), or -EINVAL or -ENOMEM with @ret_why. */
+int options_parse(const struct ctl_option *own, int argc, char **argv, int *index, json_t *args,
+		  char *ret_why, size_t why_cap);
+
+/* -EINVAL when a required option of @own is not in @args. */
+int options_complete(const struct ctl_option *own, const json_t *args, char *ret_why,
+		     size_t why_cap);
+
+/* The usage of one subcommand, with @prefix before the first line. */
+void options_usage(FILE *f, const struct ctl_command *command);
+void options_common_usage(FILE *f);
+
+/* The part of @args that goes to the daemon: a new object, NULL when out of memory. */
+json_t *options_params(const struct ctl_option *own, const json_t *args);
+
+/* A text argument, or NULL. */
+const char *options_text(const json_t *args, const char *key);
+
+/* ---- output.c ---- */
+
+/* Print @json (stolen; NULL = out of memory) as one line and return @status, or CTL_REFUSED when it
+ * could not be written. */
+int output_json(json_t *json, int status);
+
+/* The error of a question that needs no daemon: {"error":{"reason","detail","offset"}} on standard
+ * output; @offset below 0 is left out. Returns CTL_REFUSED. */
+int output_error(const char *reason, const char *detail, long offset);
+json_t *output_error_json(const char *reason, const char *detail, long offset);
+
+/* ---- input.c ---- */
+
+/* All that @fd has, at most @cap bytes. Returns 0, -E2BIG (there is more), or a read's -errno. */
+int input_read(int fd, char *buf, size_t cap, size_t *ret_n);
+
+/* Read the Security-* header from the header lines on standard input. With @client_only any other
+ * than Security-Client is refused. Returns CTL_YES, then @ret is for agreement_done(); any other
+ * status: the error has been printed. */
+int input_agreement(bool client_only, struct agreement *ret);
+
+/* ---- aka_keys.c ---- */
+
+/* Secret: aka_keys_wipe(). */
+struct aka_keys {
+	uint8_t ck[KEYMAT_AKA_BYTES], ik[KEYMAT_AKA_BYTES];
+};
+
+/* One line "ck=HEX" and one "ik=HEX", in any order. @ret_why never has anything of the input.
+ * Returns 0, -EINVAL or a read's -errno, both with @ret_why. */
+int aka_keys_read(int fd, struct aka_keys *ret, char *ret_why, size_t why_cap);
+void aka_keys_wipe(struct aka_keys *keys);
+
+/* 2*@len lower case digits and NUL into @buf. */
+void hex_format(const uint8_t *bytes, size_t len, char *buf);
+
+/* ---- client.c ---- */
+
+struct client {
+	int fd;
+	json_int_t id; /* of the last request */
+	char *buf;     /* what has been received and not used */
+	size_t used, cap;
+};
+
+/* Connect. On failure @ret_why is a sentence for a person. Returns 0 or -errno. */
+int client_open(const char *path, struct client *ret, char *ret_why, size_t why_cap);
+
+/* One request, one reply. @params is borrowed. @ret_reply: the whole JSON-RPC response.
+ * Returns 0, or -errno with @ret_why: -EILSEQ (a parameter is not UTF-8), else the connection is
+ * of no more use. */
+int client_call(struct client *client, const char *method, json_t *params, json_t **ret_reply,
+		char *ret_why, size_t why_cap);
+void client_close(struct client *client);
+
+/* ---- rpc.c ---- */
+
+/* Ask the daemon once. Returns CTL_YES, then @ret_result is a new reference; any other status: the
+ * error has been printed. @params is stolen. */
+int rpc_call(const struct ctl *ctl, const char *method, json_t *params, json_t **ret_result);
+
+/* The same on a connection that is there. */
+int rpc_call_on(const struct ctl *ctl, struct client *client, const char *method, json_t *params,
+		json_t **ret_result);
+int rpc_open(const struct ctl *ctl, struct client *ret);
+
+/* A subcommand that is nothing but its method: ask and print. */
+int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args);
+
+/* ---- human.c: answers for people ---- */
+
+enum human_form {
+	HUMAN_PLAIN,
+	HUMAN_SECONDS, /* 93784 as 1d2h */
+	HUMAN_ADDRESS, /* @key and the port @key2 */
+};
+
+struct human_column {
+	const char *title;
+	const char *key; /* "chosen.alg": a member of a member */
+	const char *key2;
+	enum human_form form;
+};
+
+/* Objects of the array @rows as aligned columns; @columns ends with a NULL title. */
+void human_table(FILE *f, const json_t *rows, const struct human_column *columns, int indent);
+
+/* An object, one member a line, arrays of objects as tables after it. The member @skip (may be
+ * NULL) is left out. */
+void human_block(FILE *f, const json_t *object, const char *skip);
+
+/* Text of others on a terminal: control characters become '?'. */
+void human_text(FILE *f, const char *text);
+
+/* ---- the subcommands ---- */
+
+extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
+	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_methods, ctl_version, ctl_call,
+	ctl_parse, ctl_select, ctl_compare, ctl_keys;
+
+#endif

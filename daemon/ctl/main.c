@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreectl, the command line of secagreed: dispatch and usage.
+ *
+ * Four subcommands answer by themselves (parse, select, compare, keys); the others send one request
+ * to the daemon's control socket. The list below drives both the dispatch and the usage text; what
+ * a subcommand takes stands in its own table, beside its function.
+ *
+ * Keys may pass through (offer, keys), so every allocation of the JSON library is wiped when it is
+ * freed. They are never taken from the command line, which every user of the machine can read.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/config.h"
+#include "daemon/ctl/ctl.h"
+
+#ifndef SECAGREED_VERSION
+#define SECAGREED_VERSION "unknown"
+#endif
+
+static const struct ctl_command *const commands[] = {
+	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_fail,    &ctl_extend,  &ctl_release,
+	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_methods, &ctl_version,
+	&ctl_call,  &ctl_parse, &ctl_select,  &ctl_compare, &ctl_keys,
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void wiping_free(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static const struct ctl_command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+static void print_commands(FILE *f, bool of_daemon)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		bool asks = commands[i]->method != NULL;
+
+		if (asks == of_daemon)
+			fprintf(f, "  %-10s %s\n", commands[i]->name, commands[i]->help);
+	}
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: secagreectl [--socket PATH] [--json] COMMAND [ARGUMENT ...]\n"
+	      "       secagreectl COMMAND --help\n"
+	      "\nAsk secagreed:\n",
+	      f);
+	print_commands(f, true);
+	fputs("\nWithout a daemon (JSON on standard output):\n", f);
+	print_commands(f, false);
+	fputs("\nOptions:\n", f);
+	options_common_usage(f);
+	fputs("\nExit status: 0 yes, 1 bad input or refused, 2 usage, 3 no, 4 no daemon\n", f);
+}
+
+static int unknown_command(const char *name)
+{
+	fputs("secagreectl: no command \"", stderr);
+	human_text(stderr, name);
+	fputs("\"; there are:", stderr);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(stderr, " %s", commands[i]->name);
+	fputs("\n", stderr);
+	return CTL_USAGE;
+}
+
+static int usage_error(const struct ctl_command *command, const char *why)
+{
+	fputs("secagreectl: ", stderr);
+	human_text(stderr, why);
+	if (command)
+		fprintf(stderr, "\nTry secagreectl %s --help\n", command->name);
+	else
+		fputs("\nTry secagreectl --help\n", stderr);
+	return CTL_USAGE;
+}
+
+static int run_command(const struct ctl_command *command, const json_t *args)
+{
+	struct ctl ctl = {
+		.socket_path = options_text(args, "socket"),
+		.json = json_is_true(json_object_get(args, "json")),
+	};
+	char why[CTL_WHY_BYTES];
+
+	if (!ctl.socket_path)
+		ctl.socket_path = CONFIG_DEFAULT_SOCKET;
+	if (options_complete(command->options, args, why, sizeof(why)) < 0)
+		return usage_error(command, why);
+	return command->run(&ctl, command, args);
+}
+
+/* --help and --version; -1 when neither was asked for. */
+static int answer_at_once(const struct ctl_command *command, const json_t *args)
+{
+	if (json_object_get(args, "help")) {
+		if (command)
+			options_usage(stdout, command);
+		else
+			usage(stdout);
+		return CTL_YES;
+	}
+	if (json_object_get(args, "version")) {
+		puts("secagreectl " SECAGREED_VERSION);
+		return CTL_YES;
+	}
+	return -1;
+}
+
+static int dispatch(int argc, char **argv, json_t *args)
+{
+	const struct ctl_command *command = NULL;
+	char why[CTL_WHY_BYTES];
+	int index = 1;
+	int status;
+
+	if (options_parse(NULL, argc, argv, &index, args, why, sizeof(why)) < 0)
+		return usage_error(NULL, why);
+	status = answer_at_once(NULL, args);
+	if (status >= 0)
+		return status;
+	if (index == argc) {
+		usage(stderr);
+		return CTL_USAGE;
+	}
+	command = find_command(argv[index]);
+	if (!command)
+		return unknown_command(argv[index]);
+	index++;
+	if (options_parse(command->options, argc, argv, &index, args, why, sizeof(why)) < 0)
+		return usage_error(command, why);
+	status = answer_at_once(command, args);
+	return status >= 0 ? status : run_command(command, args);
+}
+
+int main(int argc, char **argv)
+{
+	json_t *args;
+	int status;
+
+	json_set_alloc_funcs(malloc, wiping_free);
+	args = json_object();
+	if (!args) {
+		fputs("secagreectl: out of memory\n", stderr);
+		return CTL_REFUSED;
+	}
+	status = dispatch(argc, argv, args);
+	json_decref(args);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "secagreectl: standard output: %s\n", strerror(errno));
+		return CTL_REFUSED;
+	}
+	return status;
+}

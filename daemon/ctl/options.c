@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Options from tables: --name VALUE, --name=VALUE, flags and operands, in any order, "--" before
+ * operands that look like options. What was given becomes members of one JSON object, which for
+ * a subcommand of the daemon is very nearly the request's params.
+ *
+ * The same tables write the usage text, so that the two cannot differ. There are no short options
+ * and no abbreviations: a name that is accepted today will not turn ambiguous tomorrow.
+ *
+ * Values are kept as bytes: whether they are text is for whoever reads them to say.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/ctl/ctl.h"
+
+/* Accepted before and after the subcommand. */
+static const struct ctl_option common_options[] = {
+	{"socket", CTL_TEXT, CTL_LOCAL, "PATH", "the daemon's socket"},
+	{"json", CTL_FLAG, CTL_LOCAL, NULL, "print JSON instead of tables"},
+	{"help", CTL_FLAG, CTL_LOCAL, NULL, "print what a command takes"},
+	{"version", CTL_FLAG, CTL_LOCAL, NULL, "print the version"},
+	{0},
+};
+
+#define KEY_BYTES 32
+
+static const char *key_of(const struct ctl_option *option, char key[static KEY_BYTES])
+{
+	size_t n = strlen(option->name);
+
+	for (size_t i = 0; i <= n && i < KEY_BYTES; i++)
+		key[i] = option->name[i] == '-' ? '_' : option->name[i];
+	return key;
+}
+
+static const struct ctl_option *find_in(const struct ctl_option *table, const char *name, size_t n)
+{
+	for (; table && table->name; table++)
+		if (!(table->flags & CTL_OPERAND) && strlen(table->name) == n &&
+		    memcmp(table->name, name, n) == 0)
+			return table;
+	return NULL;
+}
+
+static const struct ctl_option *next_operand(const struct ctl_option *table, const json_t *args)
+{
+	char key[KEY_BYTES];
+
+	for (; table && table->name; table++)
+		if (table->flags & (CTL_OPERAND | CTL_EITHER) &&
+		    !json_object_get(args, key_of(table, key)))
+			return table;
+	return NULL;
+}
+
+static int add_to_list(json_t *args, const char *key, json_t *value)
+{
+	json_t *list = json_object_get(args, key);
+
+	if (!list) {
+		list = json_array();
+		if (json_object_set_new(args, key, list) < 0)
+			list = NULL;
+	}
+	return json_array_append_new(list, value);
+}
+
+static int number_of(const struct ctl_option *option, const char *text, json_t **ret, char *ret_why,
+		     size_t why_cap)
+{
+	uint32_t number;
+
+	if (text_to_u32(span_of(text), 10, UINT32_MAX, &number) < 0) {
+		snprintf(ret_why, why_cap, "--%s wants a number of at most 32 bits, in decimal",
+			 option->name);
+		return -EINVAL;
+	}
+	*ret = json_integer(number);
+	return 0;
+}
+
+static int set_option(const struct ctl_option *option, const char *text, json_t *args,
+		      char *ret_why, size_t why_cap)
+{
+	json_t *value = NULL;
+	char key[KEY_BYTES];
+	int r = 0;
+
+	key_of(option, key);
+	if (option->kind != CTL_LIST && json_object_get(args, key)) {
+		snprintf(ret_why, why_cap, "--%s was given twice", option->name);
+		return -EINVAL;
+	}
+	switch (option->kind) {
+	case CTL_FLAG:
+		r = json_object_set_new(args, key, json_true());
+		break;
+	case CTL_TEXT:
+		r = json_object_set_new(args, key, json_string_nocheck(text));
+		break;
+	case CTL_LIST:
+		r = add_to_list(args, key, json_string_nocheck(text));
+		break;
+	case CTL_NUMBER:
+		r = number_of(option, text, &value, ret_why, why_cap);
+		if (r < 0)
+			return r;
+		r = json_object_set_new(args, key, value);
+		break;
+	}
+	if (r < 0)
+		snprintf(ret_why, why_cap, "out of memory");
+	return r < 0 ? -ENOMEM : 0;
+}
+
+/* @argv[*@index] begins with "--". */
+static int parse_named(const struct ctl_option *own, int argc, char **argv, int *index,
+		       json_t *args, char *ret_why, size_t why_cap)
+{
+	const char *name = argv[(*index)++] + 2;
+	const char *equals = strchr(name, '=');
+	size_t n = equals ? (size_t)(equals - name) : strlen(name);
+	const struct ctl_option *option = find_in(own, name, n);
+	const char *value = equals ? equals + 1 : NULL;
+
+	if (!option)
+		option = find_in(common_options, name, n);
+	if (!option) {
+		snprintf(ret_why, why_cap, "no option \"--%.*s\"", n > 40 ? 40 : (int)n, name);
+		return -EINVAL;
+	}
+	if (option->kind == CTL_FLAG && value) {
+		snprintf(ret_why, why_cap, "--%s takes no value", option->name);
+		return -EINVAL;
+	}
+	if (option->kind != CTL_FLAG && !value) {
+		if (*index == argc) {
+			snprintf(ret_why, why_cap, "--%s wants a value: %s", option->name,
+				 option->metavar);
+			return -EINVAL;
+		}
+		value = argv[(*index)++];
+	}
+	return set_option(option, value, args, ret_why, why_cap);
+}
+
+static int parse_operand(const struct ctl_option *own, const char *text, json_t *args,
+			 char *ret_why, size_t why_cap)
+{
+	const struct ctl_option *option = next_operand(own, args);
+
+	if (!option) {
+		snprintf(ret_why, why_cap, "one argument too many: \"%.60s\"", text);
+		return -EINVAL;
+	}
+	return set_option(option, text, args, ret_why, why_cap);
+}
+
+int options_parse(const struct ctl_option *own, int argc, char **argv, int *index, json_t *args,
+		  char *ret_why, size_t why_cap)
+{
+	bool operands_only = false;
+
+	while (*index < argc) {
+		const char *word = argv[*index];
+		int r;
+
+		if (!operands_only && strcmp(word, "--") == 0 && own) {
+			operands_only = true;
+			(*index)++;
+			continue;
+		}
+		if (!operands_only && strncmp(word, "--", 2) == 0) {
+			r = parse_named(own, argc, argv, index, args, ret_why, why_cap);
+		} else if (own) {
+			(*index)++;
+			r = parse_operand(own, word, args, ret_why, why_cap);
+		} else {
+			return 0;
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int options_complete(const struct ctl_option *own, const json_t *args, char *ret_why,
+		     size_t why_cap)
+{
+	char key[KEY_BYTES];
+
+	for (const struct ctl_option *o = own; o->name; o++) {
+		if (!(o->flags & CTL_REQUIRED) || json_object_get(args, key_of(o, key)))
+			continue;
+		if (o->flags & (CTL_OPERAND | CTL_EITHER))
+			snprintf(ret_why, why_cap, "an argument is missing: %s", o->metavar);
+		else
+			snprintf(ret_why, why_cap, "--%s %s is missing", o->name, o->metavar);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+json_t *options_params(const struct ctl_option *own, const json_t *args)
+{
+	json_t *params = json_object();
+	char key[KEY_BYTES];
+
+	for (const struct ctl_option *o = own; params && o->name; o++) {
+		json_t *value = json_object_get(args, key_of(o, key));
+
+		if (o->flags & CTL_LOCAL || !value)
+			continue;
+		if (json_object_set(params, key, value) < 0) {
+			json_decref(params);
+			return NULL;
+		}
+	}
+	return params;
+}
+
+const char *options_text(const json_t *args, const char *key)
+{
+	return json_string_value(json_object_get(args, key));
+}
+
+/* "--name VALUE", "[--name] VALUE" or "VALUE" */
+static void format_option(const struct ctl_option *o, char *buf, size_t cap)
+{
+	if (o->flags & CTL_OPERAND)
+		snprintf(buf, cap, "%s", o->metavar);
+	else if (o->kind == CTL_FLAG)
+		snprintf(buf, cap, "--%s", o->name);
+	else if (o->flags & CTL_EITHER)
+		snprintf(buf, cap, "[--%s] %s", o->name, o->metavar);
+	else
+		snprintf(buf, cap, "--%s %s", o->name, o->metavar);
+}
+
+static void usage_table(FILE *f, const struct ctl_option *table)
+{
+	char text[80];
+
+	for (; table->name; table++) {
+		format_option(table, text, sizeof(text));
+		fprintf(f, "  %-28s %s%s\n", text, table->help,
+			table->kind == CTL_LIST ? "; may be repeated" : "");
+	}
+}
+
+#define USAGE_COLUMNS 96
+
+static void usage_line(FILE *f, const struct ctl_command *command)
+{
+	int indent = fprintf(f, "usage: secagreectl %s", command->name);
+	int column = indent;
+
+	for (const struct ctl_option *o = command->options; o->name; o++) {
+		const char *more = o->kind == CTL_LIST ? "..." : "";
+		char text[80], word[96];
+		int n;
+
+		format_option(o, text, sizeof(text));
+		n = snprintf(word, sizeof(word), o->flags & CTL_REQUIRED ? " %s%s" : " [%s]%s",
+			     text, more);
+		if (column + n > USAGE_COLUMNS)
+			column = fprintf(f, "\n%*s", indent, "") - 1;
+		column += n;
+		fputs(word, f);
+	}
+	fputs("\n", f);
+}
+
+void options_usage(FILE *f, const struct ctl_command *command)
+{
+	usage_line(f, command);
+	fprintf(f, "%s\n", command->help);
+	if (command->more)
+		fprintf(f, "%s\n", command->more);
+	if (command->options->name)
+		fputs("\n", f);
+	usage_table(f, command->options);
+	if (command->method)
+		fputs("\nAlso --socket PATH and --json, see secagreectl --help\n", f);
+	if (command->method && strchr(command->method, '.'))
+		fprintf(f, "The daemon's method: %s, secagreed-control(7)\n", command->method);
+}
+
+void options_common_usage(FILE *f)
+{
+	usage_table(f, common_options);
+}

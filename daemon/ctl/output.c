@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * JSON on standard output, past stdio: what is printed may hold keys, and stdio's buffer would keep
+ * a copy. The text is made by the JSON library, which wipes what it frees (main.c).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/ctl/ctl.h"
+
+static int write_all(int fd, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		p += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+int output_json(json_t *json, int status)
+{
+	char *text = json ? json_dumps(json, AGREEMENT_JSON_FLAGS) : NULL;
+	int r = -ENOMEM;
+
+	if (text) {
+		r = fflush(stdout) == 0 ? 0 : -errno;
+		if (r == 0)
+			r = write_all(STDOUT_FILENO, text, strlen(text));
+		if (r == 0)
+			r = write_all(STDOUT_FILENO, "\n", 1);
+		explicit_bzero(text, strlen(text));
+	}
+	if (r < 0)
+		fprintf(stderr, "secagreectl: standard output: %s\n", strerror(-r));
+	free(text);
+	json_decref(json);
+	return r < 0 ? CTL_REFUSED : status;
+}
+
+json_t *output_error_json(const char *reason, const char *detail, long offset)
+{
+	json_t *error = json_pack("{s:s, s:s}", "reason", reason, "detail", detail);
+
+	if (offset >= 0 && json_object_set_new(error, "offset", json_integer(offset)) < 0) {
+		json_decref(error);
+		return NULL;
+	}
+	return error;
+}
+
+int output_error(const char *reason, const char *detail, long offset)
+{
+	return output_json(json_pack("{s:o}", "error", output_error_json(reason, detail, offset)),
+			   CTL_REFUSED);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreectl parse: what a Security-Client, -Server or -Verify header says. No daemon is asked;
+ * the answer is JSON on standard output.
+ */
+#include "daemon/ctl/ctl.h"
+
+static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	struct agreement agreement;
+	int status = input_agreement(false, &agreement);
+
+	(void)ctl;
+	(void)command;
+	(void)args;
+	if (status != CTL_YES)
+		return status;
+	status = output_json(agreement_parse_json(&agreement), CTL_YES);
+	agreement_done(&agreement);
+	return status;
+}
+
+static const struct ctl_option options[] = {{0}};
+
+const struct ctl_command ctl_parse = {
+	.name = "parse",
+	.run = run,
+	.help = "what a security header on standard input says",
+	.options = options,
+	.more = "Reads header lines (\"Name: value\") as they stand in a SIP message.",
+};

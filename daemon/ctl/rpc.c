@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A question to the daemon and its answer, for every subcommand that has one: which exit status it
+ * means, and how an error of the daemon looks to a person.
+ *
+ * Errors go to standard error in words; with --json their object goes to standard output as well,
+ * so that a program reads one stream.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/ctl/ctl.h"
+
+static void print_member(const char *label, const json_t *value)
+{
+	if (!json_is_string(value))
+		return;
+	fprintf(stderr, "  %s: ", label);
+	human_text(stderr, json_string_value(value));
+	fputs("\n", stderr);
+}
+
+/* The answer that the front end should give to the phone. */
+static void print_sip(const json_t *sip)
+{
+	const json_t *header;
+	size_t i;
+
+	if (!sip)
+		return;
+	fprintf(stderr, "  SIP answer: %d ", (int)json_integer_value(json_object_get(sip, "code")));
+	human_text(stderr, json_string_value(json_object_get(sip, "phrase")));
+	fputs("\n", stderr);
+	json_array_foreach (json_object_get(sip, "headers"), i, header)
+		print_member("with", header);
+}
+
+static void print_message(const json_t *error, const json_t *data)
+{
+	const char *reason = json_string_value(json_object_get(data, "reason"));
+	const char *message = json_string_value(json_object_get(error, "message"));
+
+	fputs("secagreectl: ", stderr);
+	human_text(stderr, message);
+	if (reason) {
+		fputs(" (", stderr);
+		human_text(stderr, reason);
+		fputs(")", stderr);
+	}
+	fputs("\n", stderr);
+}
+
+static void print_kernel(const json_t *kernel)
+{
+	const char *name = json_string_value(json_object_get(kernel, "errno"));
+	const char *text = json_string_value(json_object_get(kernel, "text"));
+
+	if (!kernel)
+		return;
+	fputs("  kernel: ", stderr);
+	human_text(stderr, name);
+	if (text && *text) {
+		fputs(": ", stderr);
+		human_text(stderr, text);
+	}
+	fputs("\n", stderr);
+}
+
+static void print_place(const json_t *data)
+{
+	const json_t *offset = json_object_get(data, "offset");
+
+	if (offset)
+		fprintf(stderr, "  in line %d, at byte %d\n",
+			(int)json_integer_value(json_object_get(data, "line")) + 1,
+			(int)json_integer_value(offset));
+}
+
+static int report(const struct ctl *ctl, json_t *error)
+{
+	const json_t *data = json_object_get(error, "data");
+
+	print_message(error, data);
+	print_place(data);
+	print_kernel(json_object_get(data, "kernel"));
+	print_member("verdict on the message", json_object_get(data, "verdict"));
+	print_sip(json_object_get(data, "sip"));
+	if (!ctl->json)
+		return CTL_REFUSED;
+	return output_json(json_pack("{s:O}", "error", error), CTL_REFUSED);
+}
+
+int rpc_open(const struct ctl *ctl, struct client *ret)
+{
+	char why[2 * CTL_WHY_BYTES];
+	int r = client_open(ctl->socket_path, ret, why, sizeof(why));
+
+	if (r == 0)
+		return CTL_YES;
+	fputs("secagreectl: ", stderr);
+	human_text(stderr, why);
+	fputs("\n", stderr);
+	return r == -ENAMETOOLONG ? CTL_USAGE : CTL_UNREACHABLE;
+}
+
+int rpc_call_on(const struct ctl *ctl, struct client *client, const char *method, json_t *params,
+		json_t **ret_result)
+{
+	char why[CTL_WHY_BYTES];
+	json_t *reply = NULL;
+	json_t *error;
+	int status = CTL_YES;
+	int r;
+
+	r = client_call(client, method, params, &reply, why, sizeof(why));
+	json_decref(params);
+	if (r < 0) {
+		fprintf(stderr, "secagreectl: %s\n", why);
+		return r == -EILSEQ ? CTL_USAGE : CTL_UNREACHABLE;
+	}
+	error = json_object_get(reply, "error");
+	if (error)
+		status = report(ctl, error);
+	else
+		*ret_result = json_incref(json_object_get(reply, "result"));
+	json_decref(reply);
+	return status;
+}
+
+int rpc_call(const struct ctl *ctl, const char *method, json_t *params, json_t **ret_result)
+{
+	struct client client;
+	int status = rpc_open(ctl, &client);
+
+	if (status != CTL_YES) {
+		json_decref(params);
+		return status;
+	}
+	status = rpc_call_on(ctl, &client, method, params, ret_result);
+	client_close(&client);
+	return status;
+}
+
+int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	json_t *result;
+	int status;
+
+	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
+	if (status != CTL_YES)
+		return status;
+	if (ctl->json)
+		return output_json(result, CTL_YES);
+	human_block(stdout, result, NULL);
+	json_decref(result);
+	return CTL_YES;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreectl confirm, fail, extend, release and route: the life of a set as the front end drives
+ * it. Nothing but their methods and their options.
+ */
+#include "daemon/ctl/ctl.h"
+
+static const struct ctl_option confirm_options[] = {
+	{"set", CTL_TEXT, CTL_REQUIRED | CTL_EITHER, "SET", "which set"},
+	{"expires", CTL_NUMBER, CTL_REQUIRED, "SECONDS", "granted by the 200 OK"},
+	{0},
+};
+
+const struct ctl_command ctl_confirm = {
+	.name = "confirm",
+	.run = rpc_run,
+	.help = "authentication succeeded: the set lives as long as the registration",
+	.method = "sa.confirm",
+	.options = confirm_options,
+};
+
+static const struct ctl_option fail_options[] = {
+	{"set", CTL_TEXT, CTL_REQUIRED | CTL_EITHER, "SET", "which set"},
+	{0},
+};
+
+const struct ctl_command ctl_fail = {
+	.name = "fail",
+	.run = rpc_run,
+	.help = "authentication failed: the temporary set goes",
+	.method = "sa.fail",
+	.options = fail_options,
+};
+
+const struct ctl_command ctl_extend = {
+	.name = "extend",
+	.run = rpc_run,
+	.help = "registered again without a challenge: the set lives longer",
+	.method = "sa.extend",
+	.options = confirm_options,
+};
+
+static const struct ctl_option release_options[] = {
+	{"set", CTL_TEXT, CTL_EITHER, "SET", "which set; or"},
+	{"impi", CTL_TEXT, 0, "IMPI", "all sets of this subscriber"},
+	{"ue", CTL_TEXT, 0, "ADDRESS", "of these, the sets of one phone"},
+	{"linger", CTL_NUMBER, 0, "SECONDS", "let them live that long still"},
+	{0},
+};
+
+const struct ctl_command ctl_release = {
+	.name = "release",
+	.run = rpc_run,
+	.help = "no longer registered: the sets go",
+	.method = "sa.release",
+	.options = release_options,
+};
+
+static const struct ctl_option route_options[] = {
+	{"set", CTL_TEXT, CTL_EITHER, "SET", "which set; or"},
+	{"impi", CTL_TEXT, 0, "IMPI", "whose phone; or"},
+	{"ue", CTL_TEXT, 0, "ADDRESS", "the phone's address and"},
+	{"ue-port", CTL_NUMBER, 0, "PORT", "one of its protected ports"},
+	{0},
+};
+
+const struct ctl_command ctl_route = {
+	.name = "route",
+	.run = rpc_run,
+	.help = "which ports reach a phone now",
+	.method = "sa.route",
+	.options = route_options,
+};

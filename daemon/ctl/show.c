@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreectl show: all about one set, with its SAs as the kernel counts them.
+ */
+#include "daemon/ctl/ctl.h"
+
+static const struct human_column columns[] = {
+	{"DIRECTION", "direction", NULL, HUMAN_PLAIN},
+	{"SPI", "spi", NULL, HUMAN_PLAIN},
+	{"SOURCE", "src", "sport", HUMAN_ADDRESS},
+	{"DESTINATION", "dst", "dport", HUMAN_ADDRESS},
+	{"BYTES", "bytes", NULL, HUMAN_PLAIN},
+	{"PACKETS", "packets", NULL, HUMAN_PLAIN},
+	{"LAST-USED", "used_ago", NULL, HUMAN_SECONDS},
+	{"LEFT", "hard_left", NULL, HUMAN_SECONDS},
+	{0},
+};
+
+static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	json_t *result;
+	int status;
+
+	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
+	if (status != CTL_YES)
+		return status;
+	if (ctl->json)
+		return output_json(result, CTL_YES);
+	human_block(stdout, result, "sas");
+	fputs("\n", stdout);
+	human_table(stdout, json_object_get(result, "sas"), columns, 0);
+	json_decref(result);
+	return CTL_YES;
+}
+
+static const struct ctl_option options[] = {
+	{"set", CTL_TEXT, CTL_REQUIRED | CTL_EITHER, "SET", "which set"},
+	{0},
+};
+
+const struct ctl_command ctl_show = {
+	.name = "show",
+	.run = run,
+	.help = "all about one set and its SAs",
+	.method = "sa.show",
+	.options = options,
+};

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel decapsulates ESP in UDP as long as a socket with UDP_ENCAP is bound to the port. What
+ * the kernel does not want (packets with the non-ESP marker, garbage) arrives here and is thrown
+ * away, so that the socket's buffer never fills.
+ */
+#include "daemon/encap.h"
+
+#include <errno.h>
+#include <linux/udp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READS_PER_TURN 64
+
+struct encap {
+	size_t count;
+	struct {
+		int fd;
+		struct event *reader;
+	} sockets[CONFIG_MAX_LISTENERS];
+};
+
+static void throw_away(evutil_socket_t fd, short what, void *arg)
+{
+	char byte;
+
+	(void)what;
+	(void)arg;
+	for (unsigned i = 0; i < READS_PER_TURN && recv(fd, &byte, 1, MSG_DONTWAIT) >= 0; i++)
+		;
+}
+
+static socklen_t address_of(const struct config_listener *l, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->ss_family = (sa_family_t)l->address.family;
+	if (l->address.family == AF_INET) {
+		v4->sin_port = htons(l->encap_port);
+		memcpy(&v4->sin_addr, l->address.bytes, sizeof(v4->sin_addr));
+		return sizeof(*v4);
+	}
+	v6->sin6_port = htons(l->encap_port);
+	memcpy(&v6->sin6_addr, l->address.bytes, sizeof(v6->sin6_addr));
+	return sizeof(*v6);
+}
+
+static int encap_socket(const struct config_listener *l)
+{
+	const int type = UDP_ENCAP_ESPINUDP, one = 1;
+	struct sockaddr_storage address;
+	const socklen_t len = address_of(l, &address);
+	int fd = socket(l->address.family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if ((l->address.family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0) ||
+	    setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) < 0 ||
+	    bind(fd, (struct sockaddr *)&address, len) < 0)
+		err = -errno;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static int open_one(struct event_base *loop, const struct config_listener *l, struct encap *encap)
+{
+	const int fd = encap_socket(l);
+	struct event *reader;
+
+	if (fd < 0)
+		return fd;
+	reader = event_new(loop, fd, EV_READ | EV_PERSIST, throw_away, NULL);
+	if (!reader || event_add(reader, NULL) < 0) {
+		if (reader)
+			event_free(reader);
+		close(fd);
+		return -ENOMEM;
+	}
+	encap->sockets[encap->count].fd = fd;
+	encap->sockets[encap->count++].reader = reader;
+	return 0;
+}
+
+static bool is_served_already(const struct config *config, size_t index)
+{
+	const struct config_listener *l = &config->listeners[index];
+
+	for (size_t i = 0; i < index; i++) {
+		const struct config_listener *other = &config->listeners[i];
+
+		if (other->select.udp_enc_tun && ip_equal(&other->address, &l->address) &&
+		    other->encap_port == l->encap_port)
+			return true;
+	}
+	return false;
+}
+
+int encap_open(struct event_base *loop, const struct config *config, struct encap **ret,
+	       char *ret_why, size_t why_cap)
+{
+	struct encap *encap = calloc(1, sizeof(*encap));
+	int err = encap ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < config->listener_count && !err; i++) {
+		const struct config_listener *l = &config->listeners[i];
+
+		if (!l->select.udp_enc_tun || is_served_already(config, i))
+			continue;
+		err = open_one(loop, l, encap);
+		if (err)
+			snprintf(ret_why, why_cap,
+				 "listener %s: UDP port %u for UDP-enc-tun: %s%s", l->name,
+				 l->encap_port, strerror(-err),
+				 err == -EADDRINUSE ? " (an IKE daemon? take UDP-enc-tun out of "
+						      "modes, or choose another encap-port)"
+						    : "");
+	}
+	if (err)
+		encap_close(encap);
+	else
+		*ret = encap;
+	return err;
+}
+
+void encap_close(struct encap *encap)
+{
+	if (!encap)
+		return;
+	for (size_t i = 0; i < encap->count; i++) {
+		event_free(encap->sockets[i].reader);
+		close(encap->sockets[i].fd);
+	}
+	free(encap);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The listeners' shared policies: nothing passes a protected port but through an SA.
+ * TS 33.203 7.1, "Ports".
+ */
+#ifndef DAEMON_GUARD_H
+#define DAEMON_GUARD_H
+
+#include "daemon/config.h"
+
+struct guards;
+
+/* Install those of all listeners. A policy that stands there already and is the same is taken over
+ * (it was left by a daemon that died); another program's with the same selector is not touched.
+ * Returns 0, or -errno with a sentence; then nothing of this call is left. */
+int guards_install(struct xfrm *xfrm, const struct config *config, struct guards **ret,
+		   char *ret_why, size_t why_cap);
+
+/* Somebody deleted a policy with this index, or (0) all of them: put back what is missing. */
+void guards_restore(struct guards *guards, uint32_t index);
+
+/* Delete them, by index, and free. */
+void guards_remove(struct guards *guards);
+
+#endif

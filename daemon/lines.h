@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The lines of one Security-* header as a message carried them; they are one list (RFC 3329 4.1).
+ */
+#ifndef DAEMON_LINES_H
+#define DAEMON_LINES_H
+
+#include "proto/sec_header.h"
+
+struct lines {
+	struct span line[SEC_MAX_LINES];
+	size_t count; /* 0: the message has no such header */
+};
+
+/* All lines as one value, joined by ", "; to be freed. NULL when memory is short. */
+char *lines_join(const struct lines *lines);
+
+#endif

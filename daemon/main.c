@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * secagreed: reads its configuration, tries whether the kernel can do the job, puts the guards in
+ * place, serves the control socket until SIGTERM or SIGINT, and takes everything of its own out of
+ * the kernel again. One loop, one thread.
+ */
+#include "daemon/command.h"
+#include "daemon/control.h"
+#include "daemon/encap.h"
+#include "daemon/log.h"
+#include "daemon/orphan.h"
+#include "daemon/probe.h"
+#include "daemon/rpc.h"
+#include "daemon/watch.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+	EXIT_USAGE = 2,
+};
+
+struct options {
+	const char *config_path;
+	bool foreground, check_config;
+};
+
+/* Everything that runs, in the order of its making; stop() goes the other way. */
+struct running {
+	struct daemon daemon;
+	struct event_base *loop;
+	struct encap *encap;
+	struct guards *guards;
+	struct watch *watch;
+	struct control *control;
+	struct event *signals[2];
+};
+
+static const char USAGE[] =
+	"usage: secagreed [--config FILE] [--foreground] [--check-config] [--version] [--help]\n"
+	"\n"
+	"Negotiates ipsec-3gpp security agreements for a P-CSCF and keeps their SAs in the kernel.\n"
+	"\n"
+	"  -c, --config FILE   configuration, " CONFIG_DEFAULT_PATH " when not given\n"
+	"  -f, --foreground    stay in the foreground and log to standard error\n"
+	"  -t, --check-config  read the configuration, say what is wrong with it, and exit\n"
+	"  -V, --version       print the version and exit\n"
+	"  -h, --help          print this and exit\n"
+	"\n"
+	"Exit status: 0 stopped when asked to, or the configuration is right; 1 it is not, or the\n"
+	"daemon could not do its job on this machine; 2 usage.\n"
+	"See secagreed(8), secagreed.conf(5), secagreectl(8).\n";
+
+/* Returns -1 to go on, else the exit status. */
+static int parse_options(int argc, char **argv, struct options *ret)
+{
+	static const struct option LONG[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "check-config", no_argument, NULL, 't' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	*ret = (struct options){ .config_path = CONFIG_DEFAULT_PATH };
+	while ((c = getopt_long(argc, argv, "c:ftVh", LONG, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			ret->config_path = optarg;
+			break;
+		case 'f':
+			ret->foreground = true;
+			break;
+		case 't':
+			ret->check_config = true;
+			break;
+		case 'V':
+			puts("secagreed " SECAGREED_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			fputs(USAGE, stdout);
+			return EXIT_SUCCESS;
+		default:
+			fputs("Try secagreed --help.\n", stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "secagreed: unexpected argument \"%s\"\nTry secagreed --help.\n",
+		argv[optind]);
+	return EXIT_USAGE;
+}
+
+static int read_config(const struct options *options, struct config *config)
+{
+	char why[512];
+
+	if (config_read(options->config_path, config, why, sizeof(why)) < 0) {
+		fprintf(stderr, "secagreed: %s\n", why);
+		return -1;
+	}
+	if (config->listener_count)
+		return 0;
+	fprintf(stderr, "secagreed: %s: there is no listener; secagreed.conf(5) has examples\n",
+		options->config_path);
+	return -1;
+}
+
+static void say(bool fatal, const char *line)
+{
+	log_line(fatal ? LOG_ERR : LOG_WARNING, "%s", line);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+	(void)what;
+	log_line(LOG_NOTICE, "event=stopping signal=%s", number == SIGTERM ? "TERM" : "INT");
+	event_base_loopexit(arg, NULL);
+}
+
+static int watch_signals(struct running *r)
+{
+	static const int NUMBERS[] = { SIGTERM, SIGINT };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < 2; i++) {
+		r->signals[i] = evsignal_new(r->loop, NUMBERS[i], on_signal, r->loop);
+		if (!r->signals[i] || evsignal_add(r->signals[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Each step says itself why it failed. */
+static int start_kernel(struct running *r, const struct config *config)
+{
+	char why[512];
+	int err = xfrm_open(&r->daemon.xfrm);
+	unsigned missing;
+
+	if (err) {
+		log_line(LOG_ERR, "no XFRM netlink socket: %s%s", strerror(-err),
+			 err == -EPROTONOSUPPORT ? " (load the module xfrm_user)" : "");
+		return -1;
+	}
+	missing = probe_kernel(r->daemon.xfrm, config, say);
+	if (missing) {
+		log_line(LOG_ERR, "%u thing%s missing on this machine: not started", missing,
+			 missing == 1 ? " is" : "s are");
+		return -1;
+	}
+	err = orphans_remove(r->daemon.xfrm, config);
+	if (err < 0)
+		log_line(LOG_WARNING, "the SAs of an earlier run could not be removed: %s",
+			 strerror(-err));
+	if (guards_install(r->daemon.xfrm, config, &r->guards, why, sizeof(why)) < 0 ||
+	    encap_open(r->loop, config, &r->encap, why, sizeof(why)) < 0) {
+		log_line(LOG_ERR, "%s", why);
+		return -1;
+	}
+	return 0;
+}
+
+static int start(struct running *r, const struct config *config)
+{
+	char why[512];
+
+	r->daemon.config = config;
+	r->daemon.started_ms = clock_monotonic_ms();
+	r->loop = event_base_new();
+	if (!r->loop || hash_init() < 0) {
+		log_line(LOG_ERR, "no event loop: out of memory?");
+		return -1;
+	}
+	timer_use_loop(r->loop);
+	rpc_init();
+	if (start_kernel(r, config) < 0)
+		return -1;
+	r->daemon.table = sa_table_new(r->daemon.xfrm, config->max_sets);
+	if (!r->daemon.table || watch_signals(r) < 0 ||
+	    watch_open(r->loop, r->daemon.table, r->guards, &r->watch) < 0) {
+		log_line(LOG_ERR, "out of memory");
+		return -1;
+	}
+	if (control_open(r->loop, &r->daemon, &r->control, why, sizeof(why)) < 0) {
+		log_line(LOG_ERR, "%s", why);
+		return -1;
+	}
+	log_line(LOG_NOTICE, "event=started version=%s listeners=%zu socket=%s", SECAGREED_VERSION,
+		 config->listener_count, config->socket_path);
+	return 0;
+}
+
+static void stop(struct running *r)
+{
+	control_close(r->control);
+	watch_close(r->watch); /* before the guards go, or it would put them back */
+	sa_table_free(r->daemon.table);
+	guards_remove(r->guards);
+	encap_close(r->encap);
+	for (size_t i = 0; i < 2; i++) {
+		if (r->signals[i])
+			event_free(r->signals[i]);
+	}
+	xfrm_close(r->daemon.xfrm);
+	if (r->loop)
+		event_base_free(r->loop);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct rlimit NO_CORE = { 0, 0 };
+	static struct config config;
+	struct running running = { 0 };
+	struct options options;
+	int status = parse_options(argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	if (read_config(&options, &config) < 0)
+		return EXIT_FAILURE;
+	if (options.check_config) {
+		printf("%s: good, %zu listener%s\n", options.config_path, config.listener_count,
+		       config.listener_count == 1 ? "" : "s");
+		return EXIT_SUCCESS;
+	}
+	setrlimit(RLIMIT_CORE, &NO_CORE); /* a core would hold keys */
+	log_open(LOG_TO_STDERR, config.log_level);
+	status = start(&running, &config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (status == EXIT_SUCCESS && !options.foreground) {
+		if (daemon(0, 0) == 0)
+			event_reinit(running.loop);
+		log_open(LOG_TO_SYSLOG, config.log_level);
+	}
+	if (status == EXIT_SUCCESS && event_base_dispatch(running.loop) < 0)
+		status = EXIT_FAILURE;
+	stop(&running);
+	log_line(LOG_NOTICE, "event=stopped");
+	return status;
+}

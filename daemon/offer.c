@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Parse, select, create. The order of the checks is that of TS 33.203 7.2: first what the phone
+ * wrote, then whether we have anything in common, then whether there is room.
+ */
+#include "daemon/offer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int read_header(const struct offer *offer, struct offer_result *result,
+		       struct refusal *refusal)
+{
+	struct sec_error where = { 0 };
+	int err;
+
+	err = sec_header_parse(offer->security_client.line, offer->security_client.count,
+			       &result->header, &where);
+	if (err == -ENOMEM)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	if (err)
+		return refuse_header(refusal, "Security-Client", &where);
+	err = ipsec3gpp_read(&result->header, SEC_CLIENT, &result->offered, &where);
+	if (err == -ENOENT)
+		err = refuse(refusal, REASON_NO_COMMON_MECHANISM,
+			     "Security-Client offers no ipsec-3gpp");
+	else if (err)
+		err = refuse_header(refusal, "Security-Client", &where);
+	if (err)
+		sec_header_done(&result->header);
+	return err;
+}
+
+static int choose(const struct offer *offer, struct offer_result *result, struct refusal *refusal)
+{
+	struct select_result *selection = &result->selection;
+
+	/* TS 33.203 M.7.2: a NAT shows by a source address that is not the Via's */
+	result->nat = offer->via.family != AF_UNSPEC && !ip_equal(&offer->via, &offer->ue_address);
+	select_offer(&result->offered, &offer->listener->select, result->nat, selection);
+	if (selection->found)
+		return 0;
+	if (result->nat)
+		return refuse(refusal, REASON_NAT_REFUSED,
+			      "the phone is behind a NAT and nothing of its offer can cross one: %s",
+			      selection->why[0]);
+	return refuse(refusal, REASON_NO_COMMON_MECHANISM,
+		      "nothing of the offer is acceptable; the first of %zu: %s",
+		      result->offered.offer_count, selection->why[0]);
+}
+
+static int create(struct sa_table *table, const struct offer *offer, struct offer_result *result,
+		  struct refusal *refusal)
+{
+	char *text = lines_join(&offer->security_client);
+	const struct sa_set_request request = {
+		.listener = offer->listener,
+		.impi = offer->impi,
+		.contact = offer->contact,
+		.impu = offer->impu,
+		.security_client = text,
+		.ue_address = offer->ue_address,
+		.ue = result->offered.endpoint,
+		.suite = result->selection.chosen,
+		.nat = result->nat,
+		.over_id = offer->over_id,
+		.transaction = offer->transaction,
+		.ck = offer->ck,
+		.ik = offer->ik,
+	};
+	int err;
+
+	if (!text)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	err = sa_set_create(table, &request, &result->set, refusal);
+	free(text);
+	return err;
+}
+
+static int check_over(const struct sa_table *table, const struct offer *offer,
+		      struct refusal *refusal)
+{
+	const struct sa_set *over;
+
+	if (!offer->over_id)
+		return 0;
+	over = sa_table_by_id(table, offer->over_id);
+	if (!over)
+		return refuse(refusal, REASON_UNKNOWN_SET, "the set of \"over\" does not exist");
+	if (over->state == SA_SET_TEMPORARY)
+		return refuse(refusal, REASON_WRONG_STATE, "the set of \"over\" is temporary");
+	if (strcmp(over->impi, offer->impi) != 0)
+		return refuse(refusal, REASON_IDENTITY_MISMATCH,
+			      "the set of \"over\" belongs to another IMPI");
+	return 0;
+}
+
+int offer_make(struct sa_table *table, const struct offer *offer, struct offer_result *ret,
+	       struct refusal *refusal)
+{
+	struct offer_result result = { 0 };
+	int err = check_over(table, offer, refusal);
+
+	if (err)
+		return err;
+	err = read_header(offer, &result, refusal);
+	if (err)
+		return err;
+	err = choose(offer, &result, refusal);
+	if (!err)
+		err = create(table, offer, &result, refusal);
+	if (err)
+		offer_result_done(&result);
+	else
+		*ret = result;
+	return err;
+}
+
+void offer_result_done(struct offer_result *result)
+{
+	sec_header_done(&result->header);
+}

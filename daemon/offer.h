@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sa.offer: from the Security-Client of a REGISTER whose 401 is passing to a TEMPORARY set.
+ */
+#ifndef DAEMON_OFFER_H
+#define DAEMON_OFFER_H
+
+#include "daemon/lines.h"
+#include "daemon/sa_table.h"
+
+struct offer {
+	const struct config_listener *listener;
+	const char *impi, *contact, *impu; /* contact, impu: "" = not given */
+	struct lines security_client;
+	struct ip_addr ue_address;
+	struct ip_addr via; /* sent-by of the topmost Via; AF_UNSPEC = not given */
+	uint64_t over_id;   /* the set that the REGISTER came on; 0 = none */
+	uint64_t transaction;
+	uint8_t ck[KEYMAT_AKA_BYTES], ik[KEYMAT_AKA_BYTES]; /* secret: the caller wipes */
+};
+
+struct offer_result {
+	struct sa_set *set;
+	bool nat;
+	struct sec_header header; /* what the offers' texts point into */
+	struct ipsec3gpp offered;
+	struct select_result selection;
+};
+
+/* Returns 0, and *@ret, to be given to offer_result_done(); or -ECANCELED (see @refusal), with
+ * nothing left anywhere. A second call with the same @transaction (which stands for the whole
+ * request) while the set is TEMPORARY gives the same set. TS 33.203 7.2, M.7.2. */
+int offer_make(struct sa_table *table, const struct offer *offer, struct offer_result *ret,
+	       struct refusal *refusal);
+void offer_result_done(struct offer_result *result);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One check function for each type of parameter, and the getters that repeat its conversion.
+ */
+#include "daemon/params.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_TEXT_BYTES 1024
+#define KEY_BYTES      16
+#define SET_ID_BYTES   8
+
+static bool is_text(const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (!text || json_string_length(value) > MAX_TEXT_BYTES)
+		return false;
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool is_lines(const json_t *value)
+{
+	const json_t *line;
+	size_t i;
+
+	if (json_is_string(value))
+		return true;
+	if (!json_is_array(value) || !json_array_size(value) ||
+	    json_array_size(value) > SEC_MAX_LINES)
+		return false;
+	json_array_foreach(value, i, line) {
+		if (!json_is_string(line))
+			return false;
+	}
+	return true;
+}
+
+static bool is_address(const json_t *value)
+{
+	struct ip_addr ip;
+
+	return json_is_string(value) && ip_parse(json_string_value(value), &ip) == 0;
+}
+
+static bool is_number(const json_t *value, json_int_t max)
+{
+	return json_is_integer(value) && json_integer_value(value) >= 0 &&
+	       json_integer_value(value) <= max;
+}
+
+static bool is_hex(const json_t *value, size_t bytes)
+{
+	uint8_t buf[KEY_BYTES];
+	bool ok;
+
+	if (!json_is_string(value))
+		return false;
+	ok = text_from_hex((struct span){ json_string_value(value), json_string_length(value) },
+			   buf, bytes) == 0;
+	explicit_bzero(buf, sizeof(buf));
+	return ok;
+}
+
+static bool is_of_type(const json_t *value, enum param_type type)
+{
+	switch (type) {
+	case PARAM_TEXT:
+		return is_text(value);
+	case PARAM_LINES:
+		return is_lines(value);
+	case PARAM_ADDRESS:
+		return is_address(value);
+	case PARAM_PORT:
+		return is_number(value, UINT16_MAX);
+	case PARAM_NUMBER:
+		return is_number(value, UINT32_MAX);
+	case PARAM_KEY:
+		return is_hex(value, KEY_BYTES);
+	case PARAM_SET:
+		return is_hex(value, SET_ID_BYTES);
+	case PARAM_BOOL:
+		return json_is_boolean(value);
+	}
+	return false;
+}
+
+const char *param_type_name(enum param_type type)
+{
+	switch (type) {
+	case PARAM_TEXT:
+		return "a string of at most 1024 printable characters";
+	case PARAM_LINES:
+		return "a string, or an array of strings, one a header line";
+	case PARAM_ADDRESS:
+		return "an IPv4 or IPv6 address";
+	case PARAM_PORT:
+		return "a port";
+	case PARAM_NUMBER:
+		return "a whole number from 0 to 4294967295";
+	case PARAM_KEY:
+		return "32 hexadecimal digits";
+	case PARAM_SET:
+		return "a set's id, 16 hexadecimal digits";
+	case PARAM_BOOL:
+		return "true or false";
+	}
+	return "?";
+}
+
+static const struct param *find(const struct param *params, const char *name)
+{
+	for (; params->name; params++) {
+		if (!strcmp(params->name, name))
+			return params;
+	}
+	return NULL;
+}
+
+int params_check(const struct param *params, json_t *object, char *ret_why, size_t why_cap)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(object, name, value) {
+		const struct param *param = find(params, name);
+
+		if (!param) {
+			snprintf(ret_why, why_cap, "unknown parameter; daemon.methods lists those "
+						   "that there are");
+			return -EINVAL;
+		}
+		if (!is_of_type(value, param->type)) {
+			snprintf(ret_why, why_cap, "\"%s\" is %s", param->name,
+				 param_type_name(param->type));
+			return -EINVAL;
+		}
+	}
+	for (; params->name; params++) {
+		if (params->required && !json_object_get(object, params->name)) {
+			snprintf(ret_why, why_cap, "\"%s\" is missing", params->name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+bool param_has(const json_t *params, const char *name)
+{
+	return json_object_get(params, name) != NULL;
+}
+
+const char *param_text(const json_t *params, const char *name)
+{
+	return json_string_value(json_object_get(params, name));
+}
+
+uint32_t param_number(const json_t *params, const char *name)
+{
+	return (uint32_t)json_integer_value(json_object_get(params, name));
+}
+
+uint16_t param_port(const json_t *params, const char *name)
+{
+	return (uint16_t)json_integer_value(json_object_get(params, name));
+}
+
+bool param_bool(const json_t *params, const char *name)
+{
+	return json_is_true(json_object_get(params, name));
+}
+
+static void get_hex(const json_t *params, const char *name, uint8_t *ret, size_t bytes)
+{
+	const json_t *value = json_object_get(params, name);
+
+	if (!value || text_from_hex((struct span){ json_string_value(value),
+						   json_string_length(value) },
+				    ret, bytes) < 0)
+		memset(ret, 0, bytes);
+}
+
+uint64_t param_set(const json_t *params, const char *name)
+{
+	uint8_t bytes[SET_ID_BYTES];
+	uint64_t id = 0;
+
+	get_hex(params, name, bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		id = id << 8 | bytes[i];
+	return id;
+}
+
+void param_key(const json_t *params, const char *name, uint8_t ret[static 16])
+{
+	get_hex(params, name, ret, KEY_BYTES);
+}
+
+struct ip_addr param_address(const json_t *params, const char *name)
+{
+	const char *text = param_text(params, name);
+	struct ip_addr ip = { .family = AF_UNSPEC };
+
+	if (text)
+		ip_parse(text, &ip);
+	return ip;
+}
+
+void param_lines(const json_t *params, const char *name, struct lines *ret)
+{
+	const json_t *value = json_object_get(params, name);
+	const json_t *line;
+	size_t i;
+
+	ret->count = 0;
+	if (json_is_string(value))
+		ret->line[ret->count++] = (struct span){ json_string_value(value),
+							 json_string_length(value) };
+	json_array_foreach(value, i, line)
+		ret->line[ret->count++] = (struct span){ json_string_value(line),
+							 json_string_length(line) };
+}

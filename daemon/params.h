@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Parameters of the control protocol's methods: one table for each method says what it takes; the
+ * dispatcher holds a request against it, and the getters below then cannot fail.
+ */
+#ifndef DAEMON_PARAMS_H
+#define DAEMON_PARAMS_H
+
+#include <jansson.h>
+
+#include "daemon/lines.h"
+#include "xfrm/xfrm.h"
+
+enum param_type {
+	PARAM_TEXT,    /* a string of at most 1024 printable characters */
+	PARAM_LINES,   /* a string, or an array of strings: the lines of one header */
+	PARAM_ADDRESS, /* an IPv4 or IPv6 address */
+	PARAM_PORT,    /* 0..65535 */
+	PARAM_NUMBER,  /* 0..2^32-1 */
+	PARAM_KEY,     /* 32 hexadecimal digits; secret */
+	PARAM_SET,     /* a set's id: 16 hexadecimal digits */
+	PARAM_BOOL,
+};
+
+struct param {
+	const char *name;
+	enum param_type type;
+	bool required;
+	const char *help; /* one line for daemon.methods and the manual */
+};
+
+#define PARAM_MAX 16
+
+/* Hold @object against @params (ended by a NULL name): all known, the required there, each of its
+ * type. Returns 0, or -EINVAL with a sentence that never holds a value. */
+int params_check(const struct param *params, json_t *object, char *ret_why, size_t why_cap);
+
+const char *param_type_name(enum param_type type);
+
+/* After params_check(). Absent: NULL, 0, false, AF_UNSPEC, or no lines. */
+bool param_has(const json_t *params, const char *name);
+const char *param_text(const json_t *params, const char *name);
+uint32_t param_number(const json_t *params, const char *name);
+uint16_t param_port(const json_t *params, const char *name);
+bool param_bool(const json_t *params, const char *name);
+uint64_t param_set(const json_t *params, const char *name);
+struct ip_addr param_address(const json_t *params, const char *name);
+void param_lines(const json_t *params, const char *name, struct lines *ret);
+void param_key(const json_t *params, const char *name, uint8_t ret[static 16]);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The probe installs one SA for each combination that a listener may agree on, from the listener's
+ * address to itself, with a random SPI and a life of seconds, and deletes it at once. What the
+ * kernel answers is turned into a sentence that says what to do.
+ */
+#include "daemon/probe.h"
+#include "daemon/plan.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define PROBE_LIFE_S 5
+
+struct probe {
+	struct xfrm *xfrm;
+	void (*say)(bool fatal, const char *line);
+	unsigned missing;
+	bool no_protocol[2][2]; /* [IPv6][AH]: said already */
+};
+
+static void missing(struct probe *p, const char *line)
+{
+	p->say(true, line);
+	p->missing++;
+}
+
+static const char *module_of(bool ipv6, bool ah)
+{
+	if (ah)
+		return ipv6 ? "ah6" : "ah4";
+	return ipv6 ? "esp6" : "esp4";
+}
+
+static void explain(struct probe *p, const struct config_listener *l,
+		    const struct ipsec_suite *suite, int err, const struct xfrm_error *error)
+{
+	const bool ipv6 = l->address.family == AF_INET6, ah = suite->prot == IPSEC_PROT_AH;
+	const char *protocol = ah ? "AH" : "ESP";
+	char line[400];
+
+	if (err == -EPROTONOSUPPORT && p->no_protocol[ipv6][ah])
+		return;
+	if (err == -EPROTONOSUPPORT) {
+		p->no_protocol[ipv6][ah] = true;
+		snprintf(line, sizeof(line),
+			 "this kernel has no %s for %s: load the module %s, or boot a kernel that "
+			 "has it", protocol, ipv6 ? "IPv6" : "IPv4", module_of(ipv6, ah));
+	} else if (err == -ENOSYS || err == -ENOENT) {
+		snprintf(line, sizeof(line),
+			 "this kernel cannot do %s with %s (%s): load its crypto module, or take "
+			 "the pair out of the algorithms of listener %s",
+			 ipsec_alg_name(suite->alg), ipsec_ealg_name(suite->ealg),
+			 error->kernel[0] ? error->kernel : strerror(-err), l->name);
+	} else {
+		snprintf(line, sizeof(line),
+			 "listener %s: the kernel refuses an SA of %s with %s, %s, %s: %s %s",
+			 l->name, ipsec_alg_name(suite->alg), ipsec_ealg_name(suite->ealg),
+			 protocol, ipsec_mod_name(suite->mod), strerror(-err), error->kernel);
+	}
+	missing(p, line);
+}
+
+static uint32_t random_spi(void)
+{
+	uint32_t spi = 0;
+
+	while (spi < 256 && getrandom(&spi, sizeof(spi), 0) == sizeof(spi))
+		;
+	return spi | 256;
+}
+
+static void try_suite(struct probe *p, const struct config_listener *l,
+		      const struct ipsec_suite *suite)
+{
+	const uint8_t ck[KEYMAT_AKA_BYTES] = "a probe, not a k", ik[KEYMAT_AKA_BYTES] = "ey of anyone";
+	struct plan_input input = {
+		.listener = l,
+		.suite = *suite,
+		.ue = { .dialect = IPSEC_DIALECT_RFC3329, .spi = random_spi(), .port1 = 9 },
+		.pcscf = { .spi = random_spi(), .port1 = 9 },
+		.ue_address = l->address,
+		.reqid = l->reqid,
+		.hard_s = PROBE_LIFE_S,
+	};
+	struct xfrm_error error = { 0 };
+	struct keymat keymat;
+	struct plan plan;
+	int err;
+
+	if (keymat_expand(suite, ck, ik, &keymat) < 0) {
+		missing(p, "OpenSSL cannot expand keys (is a provider with HMAC and SHA-256 there?)");
+		return;
+	}
+	plan_set(&input, &keymat, &plan);
+	keymat_wipe(&keymat);
+	xfrm_begin(p->xfrm);
+	err = xfrm_add_sa(p->xfrm, &plan.sas[0]);
+	if (!err)
+		err = xfrm_commit(p->xfrm, &error);
+	if (err) {
+		explain(p, l, suite, err, &error);
+	} else {
+		xfrm_begin(p->xfrm);
+		xfrm_delete_sa(p->xfrm, &plan.sas[0].id);
+		xfrm_commit(p->xfrm, &error);
+	}
+	plan_wipe(&plan);
+}
+
+static bool serves(const struct select_policy *policy, const struct ipsec_suite *suite)
+{
+	const bool prot[] = { [IPSEC_PROT_ESP] = policy->esp, [IPSEC_PROT_AH] = policy->ah };
+	const bool mod[] = { [IPSEC_MOD_TRANS] = policy->trans,
+			     [IPSEC_MOD_TUN] = policy->tun,
+			     [IPSEC_MOD_UDP_ENC_TUN] = policy->udp_enc_tun };
+
+	return prot[suite->prot] && mod[suite->mod] && !ipsec_suite_fault(suite);
+}
+
+static void try_listener(struct probe *p, const struct config_listener *l)
+{
+	static const enum ipsec_prot PROTS[] = { IPSEC_PROT_ESP, IPSEC_PROT_AH };
+	static const enum ipsec_mod MODS[] = { IPSEC_MOD_TRANS, IPSEC_MOD_TUN,
+					       IPSEC_MOD_UDP_ENC_TUN };
+
+	for (size_t i = 0; i < l->select.pair_count * 6; i++) {
+		const struct select_pair pair = l->select.pairs[i / 6];
+		const struct ipsec_suite suite = {
+			.alg = pair.alg,
+			.ealg = pair.ealg,
+			.prot = PROTS[i % 2],
+			.mod = MODS[i / 2 % 3],
+		};
+
+		if (serves(&l->select, &suite))
+			try_suite(p, l, &suite);
+	}
+}
+
+/* Where the guards have a hole by the kernel's defaults: IPv4 on the loopback device. */
+static void look_at_loopback(struct probe *p, const struct config_listener *l)
+{
+	char line[300], value = '0';
+	FILE *file;
+
+	if (l->address.family != AF_INET)
+		return;
+	file = fopen("/proc/sys/net/ipv4/conf/lo/disable_policy", "re");
+	if (!file)
+		return;
+	if (fread(&value, 1, 1, file) == 1 && value == '1') {
+		snprintf(line, sizeof(line),
+			 "local programs can reach the protected ports of listener %s in clear: "
+			 "set net.ipv4.conf.lo.disable_policy=0",
+			 l->name);
+		p->say(false, line);
+	}
+	fclose(file);
+}
+
+unsigned probe_kernel(struct xfrm *xfrm, const struct config *config,
+		      void (*say)(bool fatal, const char *line))
+{
+	struct probe p = { .xfrm = xfrm, .say = say };
+
+	capng_get_caps_process();
+	if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {
+		missing(&p, "no CAP_NET_ADMIN: run as root, or give the capability to this user "
+			    "(systemd: AmbientCapabilities=CAP_NET_ADMIN)");
+		return p.missing;
+	}
+	for (size_t i = 0; i < config->listener_count; i++) {
+		try_listener(&p, &config->listeners[i]);
+		look_at_loopback(&p, &config->listeners[i]);
+	}
+	return p.missing;
+}

@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of a set, in two halves: making one (sa_set_create: choose, build, install, enter, each
+ * step undone when a later one fails) and moving it through its states.
+ *
+ * Every change of state passes change_state(), which holds it against one table. Every change of a
+ * lifetime passes set_deadline(), which moves the daemon's timer and the kernel's limit together:
+ * the timer runs on the monotonic clock and is the true one; the kernel's limit lies a little behind
+ * it, for the case that the daemon is dead. The kernel counts that from the SA's add_time in real
+ * time, so that is how it is sent.
+ *
+ * Nothing here keeps keys: sa_set_create() wipes what it expanded before it returns.
+ */
+#include "daemon/sa_set.h"
+#include "daemon/log.h"
+#include "daemon/sa_table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+/* Three sets = six SAs in each direction for one contact (TS 33.203 7.1 rule 3). */
+#define MAX_SETS_PER_CONTACT 3
+
+/* An SPI of ours that the kernel knows already (another program's) is exchanged so many times. */
+#define MAX_SPI_TRIES 4
+
+#define ABORT_LINGER_S 8
+
+#define SECURITY_SERVER_BYTES 4096
+
+/* ---- states ---- */
+
+static const struct {
+	const char *name;
+	unsigned next; /* bit mask of the states that may follow */
+} STATES[] = {
+	[SA_SET_TEMPORARY] = { "temporary", 1u << SA_SET_NEW | 1u << SA_SET_CURRENT |
+					    1u << SA_SET_OLD | 1u << SA_SET_GONE },
+	[SA_SET_NEW] = { "new", 1u << SA_SET_CURRENT | 1u << SA_SET_OLD | 1u << SA_SET_GONE },
+	[SA_SET_CURRENT] = { "current", 1u << SA_SET_OLD | 1u << SA_SET_GONE },
+	[SA_SET_OLD] = { "old", 1u << SA_SET_GONE },
+	[SA_SET_GONE] = { "gone", 0 },
+};
+
+const char *sa_set_state_name(enum sa_set_state state)
+{
+	return STATES[state].name;
+}
+
+static bool change_state(struct sa_set *set, enum sa_set_state state, const char *why)
+{
+	char ip[IP_TEXT_BYTES];
+
+	if (!(STATES[set->state].next & 1u << state)) {
+		log_line(LOG_ERR, "event=bad-transition set=%016" PRIx64 " from=%s to=%s why=%s",
+			 set->id, STATES[set->state].name, STATES[state].name, why);
+		return false;
+	}
+	log_line(LOG_INFO, "event=set-state set=%016" PRIx64 " impi=%s ue=%s from=%s to=%s why=%s",
+		 set->id, set->impi, ip_format(&set->ue_address, ip), STATES[set->state].name,
+		 STATES[state].name, why);
+	set->table->count[set->state]--;
+	set->state = state;
+	if (state != SA_SET_GONE)
+		set->table->count[state]++;
+	return true;
+}
+
+/* ---- what the kernel holds ---- */
+
+static struct plan_input plan_input_of(const struct sa_set *set)
+{
+	return (struct plan_input){
+		.listener = set->listener,
+		.suite = set->suite,
+		.ue = set->ue,
+		.pcscf = set->pcscf,
+		.ue_address = set->ue_address,
+		.encap_remote_port = set->encap_remote_port,
+		.reqid = set->reqid,
+	};
+}
+
+void sa_set_plan(const struct sa_set *set, struct plan *ret)
+{
+	const struct plan_input input = plan_input_of(set);
+
+	plan_set(&input, NULL, ret);
+}
+
+/* Seconds that the kernel counts from the SA's add_time in real time, which a step of the clock
+ * moves; never from a monotonic elapsed time. */
+static uint64_t kernel_limit_s(const struct sa_set *set)
+{
+	const int64_t age_s = clock_realtime_s() - set->add_time_s;
+	const int64_t limit_s = age_s + (int64_t)sa_set_left_s(set) +
+				(int64_t)set->listener->timers.kernel_slack_s;
+
+	return limit_s > 1 ? (uint64_t)limit_s : 1;
+}
+
+static int queue_limits(const struct sa_set *set)
+{
+	struct plan plan;
+	int err = 0;
+
+	sa_set_plan(set, &plan);
+	for (size_t i = 0; i < plan.sa_count && !err; i++) {
+		const struct xfrm_sa_change change = {
+			.id = plan.sas[i].id,
+			.src = plan.sas[i].src,
+			.mode = plan.sas[i].mode,
+			.hard_s = kernel_limit_s(set),
+			.encap = plan.sas[i].encap,
+		};
+
+		err = xfrm_change_sa(set->table->xfrm, &change);
+	}
+	return err;
+}
+
+static int send_limits(const struct sa_set *set, struct xfrm_error *ret_error)
+{
+	struct xfrm *xfrm = set->table->xfrm;
+	int err;
+
+	memset(ret_error, 0, sizeof(*ret_error));
+	xfrm_begin(xfrm);
+	err = queue_limits(set);
+	if (err) {
+		ret_error->error = err;
+		return err;
+	}
+	return xfrm_commit(xfrm, ret_error);
+}
+
+static void log_kernel_error(const struct sa_set *set, const char *attempt,
+			     const struct xfrm_error *error)
+{
+	log_line(LOG_ERR,
+		 "event=kernel-refused set=%016" PRIx64 " attempt=%s object=\"%s\" errno=%d "
+		 "text=\"%s %s\"",
+		 set->id, attempt, error->object, -error->error, strerror(-error->error),
+		 error->kernel);
+}
+
+/* The phone gets a clean reset while the SA still protects it; without SA both ends would hang. */
+static void destroy_tcp(const struct sa_set *set)
+{
+	const struct ip_addr *local = &set->listener->address;
+
+	if (set->ue.dialect != IPSEC_DIALECT_24229)
+		return; /* one of its ports is open: there is no 4-tuple to name */
+	xfrm_destroy_tcp(set->table->xfrm, local, set->pcscf.port_s, &set->ue_address,
+			 set->ue.port_c);
+	xfrm_destroy_tcp(set->table->xfrm, local, set->pcscf.port_c, &set->ue_address,
+			 set->ue.port_s);
+}
+
+static void remove_from_kernel(struct sa_set *set)
+{
+	struct xfrm *xfrm = set->table->xfrm;
+	struct xfrm_error error = { 0 };
+	struct plan plan;
+	int err = 0;
+
+	sa_set_plan(set, &plan);
+	destroy_tcp(set);
+	xfrm_begin(xfrm);
+	for (size_t i = 0; i < plan.sa_count && !err; i++)
+		err = xfrm_delete_sa(xfrm, &plan.sas[i].id);
+	for (size_t i = 0; i < set->policy_count && !err; i++)
+		err = xfrm_delete_policy(xfrm, plan.policies[i].dir, set->policy_index[i],
+					 plan.policies[i].if_id);
+	if (!err)
+		err = xfrm_commit(xfrm, &error);
+	if (err) {
+		error.error = err;
+		log_kernel_error(set, "delete", &error);
+	}
+}
+
+/* ---- lifetimes ---- */
+
+uint32_t sa_set_left_s(const struct sa_set *set)
+{
+	const uint64_t now = clock_monotonic_ms();
+
+	return set->deadline_ms > now ? (uint32_t)((set->deadline_ms - now + 999) / 1000) : 0;
+}
+
+/* When an OLD set has 64*T1 left and the phone has not used the NEW one, downlink moves to that. */
+static uint64_t next_look_ms(const struct sa_set *set)
+{
+	const uint64_t lead_ms = (uint64_t)set->listener->timers.old_set_s * 1000;
+	const bool waits = set->state == SA_SET_OLD && sa_contact_in_state(set->contact, SA_SET_NEW);
+
+	return waits && set->deadline_ms > lead_ms ? set->deadline_ms - lead_ms : set->deadline_ms;
+}
+
+static void set_deadline(struct sa_set *set, uint64_t deadline_ms)
+{
+	set->deadline_ms = deadline_ms;
+	timer_arm(&set->timer, next_look_ms(set));
+}
+
+static void shorten(struct sa_set *set, uint32_t left_s)
+{
+	const uint64_t deadline_ms = clock_monotonic_ms() + (uint64_t)left_s * 1000;
+	struct xfrm_error error;
+
+	if (deadline_ms >= set->deadline_ms)
+		return;
+	set_deadline(set, deadline_ms);
+	if (send_limits(set, &error) < 0)
+		log_kernel_error(set, "shorten", &error);
+}
+
+/* TS 33.203 7.4.2a: an SA's lifetime is never made shorter by a registration. */
+static uint64_t registered_until_ms(const struct sa_set *set, uint32_t expires_s)
+{
+	const uint64_t margin_s = set->listener->timers.registration_margin_s;
+	uint64_t until_ms = clock_monotonic_ms() + (expires_s + margin_s) * 1000;
+	const struct sa_set *other;
+
+	DL_FOREACH2(set->contact->sets, other, contact_next) {
+		if (other->state != SA_SET_TEMPORARY && other->deadline_ms > until_ms)
+			until_ms = other->deadline_ms;
+	}
+	return until_ms;
+}
+
+static void expired(void *arg)
+{
+	struct sa_set *set = arg;
+	struct sa_set *fresh;
+
+	if (clock_monotonic_ms() >= set->deadline_ms) {
+		sa_set_drop(set, "expired");
+		return;
+	}
+	fresh = sa_contact_in_state(set->contact, SA_SET_NEW);
+	if (fresh)
+		change_state(fresh, SA_SET_CURRENT, "old-set-ends");
+	timer_arm(&set->timer, set->deadline_ms);
+}
+
+/* ---- making one ---- */
+
+static void free_set(struct sa_set *set)
+{
+	free(set->impi);
+	free(set->impu);
+	free(set->security_client);
+	free(set->security_server);
+	free(set);
+}
+
+static void release_spis(struct sa_set *set)
+{
+	spi_release(set->table->spis, set->pcscf.spi_c);
+	spi_release(set->table->spis, set->pcscf.spi_s);
+	spi_release(set->table->spis, set->pcscf.spi);
+	set->pcscf.spi_c = set->pcscf.spi_s = set->pcscf.spi = 0;
+}
+
+static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request *request)
+{
+	struct sa_set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return NULL;
+	set->table = table;
+	set->state = SA_SET_TEMPORARY;
+	set->listener = request->listener;
+	set->suite = request->suite;
+	set->ue = request->ue;
+	set->ue_address = request->ue_address;
+	set->over_id = request->over_id;
+	set->transaction = request->transaction;
+	set->pcscf.dialect = request->ue.dialect;
+	set->impi = strdup(request->impi);
+	set->impu = strdup(request->impu);
+	set->security_client = strdup(request->security_client);
+	if (!set->impi || !set->impu || !set->security_client) {
+		free_set(set);
+		return NULL;
+	}
+	timer_init(&set->timer, expired, set);
+	return set;
+}
+
+static int take_port(struct sa_set *set, const struct sa_set_request *request,
+		     const char *contact_key, struct refusal *refusal)
+{
+	const struct config_listener *l = set->listener;
+	uint16_t port;
+	int err = sa_table_take_port(set->table, l, &set->ue_address, &set->ue, request->nat,
+				     contact_key, &port);
+
+	if (err == -EEXIST)
+		return refuse(refusal, REASON_FLOW_IN_USE,
+			      "port-s %u is in use by another phone behind the same address",
+			      set->ue.port_s);
+	if (err)
+		return refuse(refusal, REASON_PORT_EXHAUSTED,
+			      "all client ports of listener %s (%u-%u) are in use by this phone",
+			      l->name, l->client_port_first, l->client_port_last);
+	switch (set->ue.dialect) {
+	case IPSEC_DIALECT_24229:
+		set->pcscf.port_s = l->server_port;
+		set->pcscf.port_c = port;
+		break;
+	case IPSEC_DIALECT_RFC3329:
+		set->pcscf.port1 = set->pcscf.port2 = port;
+		break;
+	}
+	return 0;
+}
+
+static int take_spis(struct sa_set *set, struct refusal *refusal)
+{
+	struct spi_pool *spis = set->table->spis;
+	int err = 0;
+
+	if (set->ue.dialect == IPSEC_DIALECT_24229) {
+		const uint32_t avoid[] = { set->ue.spi_c, set->ue.spi_s };
+
+		err = spi_take(spis, avoid, 2, set, &set->pcscf.spi_c);
+		if (!err)
+			err = spi_take(spis, avoid, 2, set, &set->pcscf.spi_s);
+	} else {
+		err = spi_take(spis, &set->ue.spi, 1, set, &set->pcscf.spi);
+	}
+	if (!err)
+		return 0;
+	release_spis(set);
+	return refuse(refusal, REASON_SPI_EXHAUSTED, "no free SPI was found");
+}
+
+/* TS 33.203 7.1 rule 3 (D8): the phone's client port may be in use only by the same contact, which
+ * then has lost its state or does not change its port; the old set goes when this is confirmed. */
+static int check_flow(struct sa_set *set, const char *contact_key, struct refusal *refusal)
+{
+	const struct sa_flow *flow;
+
+	if (set->ue.dialect != IPSEC_DIALECT_24229)
+		return 0;
+	flow = sa_table_flow(set->table, &set->listener->address, set->listener->server_port,
+			     &set->ue_address, set->ue.port_c);
+	if (!flow || !strcmp(flow->set->contact->key, contact_key))
+		return 0;
+	return refuse(refusal, REASON_FLOW_IN_USE,
+		      "port-c %u is in use by another phone at the same address", set->ue.port_c);
+}
+
+static int write_security_server(struct sa_set *set, struct refusal *refusal)
+{
+	struct ipsec_suite suites[SELECT_MAX_PAIRS];
+	char text[SECURITY_SERVER_BYTES];
+	size_t count = 1;
+
+	suites[0] = set->suite;
+	if (set->listener->security_server == CONFIG_SECURITY_SERVER_ALL)
+		count = select_supported(&set->listener->select, &set->suite, suites);
+	if (ipsec3gpp_write(&set->pcscf, suites, count, true, text, sizeof(text)) < 0)
+		return refuse(refusal, REASON_INTERNAL, "Security-Server does not fit");
+	free(set->security_server);
+	set->security_server = strdup(text);
+	if (!set->security_server)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	return 0;
+}
+
+/* A set with policies of its own takes a reqid of its own, out of the upper half: many such sets
+ * share one address pair (a NAT), and the kernel hashes SAs by addresses and reqid. */
+static uint32_t reqid_of(const struct sa_set *set)
+{
+	const uint32_t reqid = set->listener->reqid;
+
+	if (!plan_has_own_policies(set->listener, &set->suite))
+		return reqid;
+	return reqid << 16 | (uint16_t)(set->pcscf.spi_c ^ set->pcscf.spi);
+}
+
+static int queue_set(struct xfrm *xfrm, const struct plan *plan)
+{
+	int err = 0;
+
+	xfrm_begin(xfrm);
+	for (size_t i = 0; i < plan->sa_count && !err; i++)
+		err = xfrm_add_sa(xfrm, &plan->sas[i]);
+	for (size_t i = 0; i < plan->policy_count && !err; i++)
+		err = xfrm_add_policy(xfrm, &plan->policies[i]);
+	return err;
+}
+
+/* The kernel's names for the set's own policies: it deletes by name, so that nobody else's goes. */
+static void learn_policies(struct sa_set *set, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->policy_count; i++) {
+		const struct xfrm_policy *wanted = &plan->policies[i];
+		struct xfrm_policy found;
+
+		if (xfrm_get_policy(set->table->xfrm, wanted->dir, &wanted->sel, wanted->if_id,
+				    &found) < 0 ||
+		    !xfrm_policy_equal(wanted, &found)) {
+			log_line(LOG_ERR, "event=policy-vanished set=%016" PRIx64, set->id);
+			continue;
+		}
+		set->policy_index[i] = found.index;
+	}
+	set->policy_count = plan->policy_count;
+}
+
+/* Which side chose the SPI of a failed message: only ours can be exchanged. */
+static bool ours_collides(const struct plan *plan, const struct xfrm_error *error)
+{
+	return error->error == -EEXIST && error->op == XFRM_OP_ADD_SA &&
+	       error->index < plan->sa_count / 2;
+}
+
+static int refuse_install(const struct plan *plan, const struct xfrm_error *error,
+			  struct refusal *refusal)
+{
+	const bool sa_exists = error->error == -EEXIST && error->op == XFRM_OP_ADD_SA &&
+			       error->index < plan->sa_count;
+	char object[128];
+	int err;
+
+	if (!sa_exists)
+		return refuse_kernel(refusal, "installing the set", error);
+	err = refuse(refusal, REASON_SPI_IN_USE,
+		     "the phone chose an SPI that is in use for its address: %s",
+		     xfrm_sa_id_format(&plan->sas[error->index].id, object, sizeof(object)));
+	refusal->has_kernel = true;
+	refusal->kernel = *error;
+	return err;
+}
+
+static int install_once(struct sa_set *set, const struct keymat *keymat, bool *ret_collision,
+			struct refusal *refusal)
+{
+	struct plan_input input = plan_input_of(set);
+	struct xfrm_error error = { 0 };
+	struct plan plan;
+	int err;
+
+	input.hard_s = set->listener->timers.reg_await_auth_s +
+		       set->listener->timers.kernel_slack_s;
+	plan_set(&input, keymat, &plan);
+	set->add_time_s = clock_realtime_s();
+	err = queue_set(set->table->xfrm, &plan);
+	if (err)
+		error.error = err;
+	else
+		err = xfrm_commit(set->table->xfrm, &error);
+	*ret_collision = err && ours_collides(&plan, &error);
+	if (err)
+		err = refuse_install(&plan, &error, refusal);
+	else
+		learn_policies(set, &plan);
+	plan_wipe(&plan);
+	return err;
+}
+
+static int install(struct sa_set *set, const struct keymat *keymat, struct refusal *refusal)
+{
+	for (unsigned tries = 1;; tries++) {
+		bool collision = false;
+		int err = take_spis(set, refusal);
+
+		if (err)
+			return err;
+		set->reqid = reqid_of(set);
+		err = write_security_server(set, refusal);
+		if (!err)
+			err = install_once(set, keymat, &collision, refusal);
+		if (!err)
+			return 0;
+		release_spis(set);
+		if (!collision || tries == MAX_SPI_TRIES)
+			return err;
+	}
+}
+
+static int check_limits(const struct sa_table *table, const struct sa_contact *contact,
+			struct refusal *refusal)
+{
+	if (HASH_COUNT(table->sets) >= table->max_sets)
+		return refuse(refusal, REASON_LIMIT, "max-sets = %u is reached", table->max_sets);
+	if (contact && contact->set_count >= MAX_SETS_PER_CONTACT)
+		return refuse(refusal, REASON_LIMIT, "this contact has %u sets already",
+			      contact->set_count);
+	return 0;
+}
+
+/* IMPI and address, or IMPI and the name that the front end gave the contact. */
+static char *contact_key_of(const struct sa_set_request *request)
+{
+	char ip[IP_TEXT_BYTES], *key;
+	const char *contact = request->contact[0] ? request->contact
+						  : ip_format(&request->ue_address, ip);
+
+	return asprintf(&key, "%s\n%s", request->impi, contact) < 0 ? NULL : key;
+}
+
+static void start_life(struct sa_set *set)
+{
+	const uint64_t life_ms = (uint64_t)set->listener->timers.reg_await_auth_s * 1000;
+	char ip[IP_TEXT_BYTES];
+
+	set_deadline(set, clock_monotonic_ms() + life_ms);
+	log_line(LOG_INFO,
+		 "event=set-made set=%016" PRIx64 " impi=%s ue=%s listener=%s alg=%s ealg=%s "
+		 "prot=%s mod=%s left_s=%u",
+		 set->id, set->impi, ip_format(&set->ue_address, ip), set->listener->name,
+		 ipsec_alg_name(set->suite.alg), ipsec_ealg_name(set->suite.ealg),
+		 ipsec_prot_name(set->suite.prot), ipsec_mod_name(set->suite.mod),
+		 sa_set_left_s(set));
+}
+
+static int make(struct sa_table *table, const struct sa_set_request *request,
+		const char *contact_key, const struct keymat *keymat, struct sa_set **ret,
+		struct refusal *refusal)
+{
+	struct sa_contact *contact = sa_table_contact(table, contact_key);
+	struct sa_set *earlier = sa_contact_in_state(contact, SA_SET_TEMPORARY);
+	struct sa_set *set;
+	int err;
+
+	if (earlier && earlier->transaction && earlier->transaction == request->transaction) {
+		*ret = earlier;
+		return 0;
+	}
+	if (earlier)
+		sa_set_drop(earlier, "new-challenge");
+	err = check_limits(table, sa_table_contact(table, contact_key), refusal);
+	if (err)
+		return err;
+	set = set_of(table, request);
+	if (!set)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	err = check_flow(set, contact_key, refusal);
+	if (!err)
+		err = take_port(set, request, contact_key, refusal);
+	if (!err)
+		err = install(set, keymat, refusal);
+	if (err) {
+		free_set(set);
+		return err;
+	}
+	if (sa_table_add(table, set, contact_key) < 0) {
+		remove_from_kernel(set);
+		release_spis(set);
+		free_set(set);
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	}
+	start_life(set);
+	*ret = set;
+	return 0;
+}
+
+int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
+		  struct sa_set **ret, struct refusal *refusal)
+{
+	char *contact_key = contact_key_of(request);
+	struct keymat keymat;
+	int err;
+
+	if (!contact_key)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	if (keymat_expand(&request->suite, request->ck, request->ik, &keymat) < 0)
+		err = refuse(refusal, REASON_INTERNAL, "the keys could not be expanded");
+	else
+		err = make(table, request, contact_key, &keymat, ret, refusal);
+	keymat_wipe(&keymat);
+	free(contact_key);
+	return err;
+}
+
+/* ---- moving it through its states ---- */
+
+void sa_set_drop(struct sa_set *set, const char *why)
+{
+	remove_from_kernel(set);
+	change_state(set, SA_SET_GONE, why);
+	timer_stop(&set->timer);
+	release_spis(set);
+	sa_table_remove(set);
+	free_set(set);
+}
+
+void sa_set_lost(struct sa_set *set)
+{
+	char ip[IP_TEXT_BYTES];
+
+	log_line(LOG_WARNING, "event=set-lost set=%016" PRIx64 " impi=%s ue=%s left_s=%u", set->id,
+		 set->impi, ip_format(&set->ue_address, ip), sa_set_left_s(set));
+	sa_set_drop(set, "lost");
+}
+
+static void drop_others(struct sa_set *set, const struct sa_set *also_keep)
+{
+	struct sa_set *other, *next;
+
+	DL_FOREACH_SAFE2(set->contact->sets, other, next, contact_next) {
+		if (other != set && other != also_keep)
+			sa_set_drop(other, "superseded");
+	}
+}
+
+int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusal)
+{
+	const uint64_t until_ms = registered_until_ms(set, expires_s);
+	const uint64_t before_ms = set->deadline_ms;
+	struct xfrm_error error;
+
+	if (set->state == SA_SET_TEMPORARY)
+		return refuse(refusal, REASON_WRONG_STATE, "the set is temporary: confirm it");
+	if (until_ms <= before_ms)
+		return 0;
+	set_deadline(set, until_ms);
+	if (send_limits(set, &error) == 0)
+		return 0;
+	set_deadline(set, before_ms);
+	refuse_kernel(refusal, "extending the set", &error);
+	if (error.error == -ESRCH)
+		sa_set_lost(set);
+	return -ECANCELED;
+}
+
+int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refusal)
+{
+	struct sa_set *over = NULL;
+	struct xfrm_error error;
+
+	if (set->state != SA_SET_TEMPORARY)
+		return sa_set_extend(set, expires_s, refusal);
+	set_deadline(set, registered_until_ms(set, expires_s));
+	if (send_limits(set, &error) < 0) {
+		refuse_kernel(refusal, "confirming the set", &error);
+		sa_set_lost(set);
+		return -ECANCELED;
+	}
+	if (set->over_id)
+		over = sa_table_by_id(set->table, set->over_id);
+	if (over && over->contact != set->contact)
+		over = NULL;
+	drop_others(set, over);
+	change_state(set, over ? SA_SET_NEW : SA_SET_CURRENT, "confirmed");
+	if (over && over->state != SA_SET_OLD)
+		change_state(over, SA_SET_OLD, "superseded");
+	if (over)
+		timer_arm(&over->timer, next_look_ms(over));
+	return 0;
+}
+
+void sa_set_used(struct sa_set *set)
+{
+	struct sa_set *other;
+
+	if (set->state != SA_SET_NEW)
+		return;
+	change_state(set, SA_SET_CURRENT, "used");
+	DL_FOREACH2(set->contact->sets, other, contact_next) {
+		if (other->state == SA_SET_OLD)
+			shorten(other, set->listener->timers.old_set_s);
+	}
+}
+
+void sa_set_release(struct sa_set *set, uint32_t linger_s)
+{
+	if (!linger_s) {
+		sa_set_drop(set, "released");
+		return;
+	}
+	if (set->state != SA_SET_OLD)
+		change_state(set, SA_SET_OLD, "released");
+	shorten(set, linger_s);
+}
+
+void sa_set_abort(struct sa_set *set)
+{
+	set->aborted = true;
+	shorten(set, ABORT_LINGER_S);
+}
+
+void sa_set_moved(struct sa_set *set, uint16_t port)
+{
+	struct xfrm_error error;
+
+	if (set->suite.mod != IPSEC_MOD_UDP_ENC_TUN || set->encap_remote_port == port)
+		return;
+	log_line(LOG_INFO, "event=set-moved set=%016" PRIx64 " impi=%s port=%u from=%u", set->id,
+		 set->impi, port, set->encap_remote_port);
+	set->encap_remote_port = port;
+	if (send_limits(set, &error) < 0)
+		log_kernel_error(set, "follow-nat", &error);
+}

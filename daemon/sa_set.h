@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sets of SAs and their life: TEMPORARY -> NEW -> CURRENT -> OLD -> gone.
+ * TS 33.203 7.4, TS 24.229 5.2.2. One set is what one authentication made: four SAs, or two in the
+ * dialect of RFC 3329. It owns its SPIs, its place in the tables, its timer, its policies and what
+ * the kernel holds of it; all of that goes when it goes.
+ */
+#ifndef DAEMON_SA_SET_H
+#define DAEMON_SA_SET_H
+
+#include "daemon/hash.h"
+#include "daemon/plan.h"
+#include "daemon/refusal.h"
+#include "daemon/spi.h"
+#include "daemon/timer.h"
+
+enum sa_set_state {
+	SA_SET_TEMPORARY, /* made with the 401; carries nothing but the answer to the challenge */
+	SA_SET_NEW,       /* 200 seen; downlink still goes over the set before it */
+	SA_SET_CURRENT,   /* in use in both directions */
+	SA_SET_OLD,       /* superseded; still accepted from the phone */
+	SA_SET_GONE,
+};
+
+#define SA_SET_MAX_FLOWS 2
+
+/* One pair of addresses and ports that the set's messages travel on, seen from here.
+ * @key.remote_port 0 = any port of that phone (RFC 3329 sets). */
+struct sa_flow_key {
+	uint8_t local[16], remote[16];
+	uint16_t local_port, remote_port;
+	uint32_t family; /* fills the padding: the key is hashed as bytes */
+};
+
+struct sa_flow {
+	struct sa_flow_key key;
+	struct sa_set *set;
+	struct sa_flow *next; /* an older set on the same flow */
+	UT_hash_handle hh;    /* of the newest one */
+};
+
+/* A subscriber: an IMPI with all its contacts. */
+struct sa_identity {
+	char *impi;
+	struct sa_contact *contacts;
+	UT_hash_handle hh;
+};
+
+/* A phone's registered contact: an IMPI at one address, or what the front end tells apart by name. */
+struct sa_contact {
+	char *key; /* the IMPI, a line feed, and the address or the name */
+	struct sa_identity *identity;
+	struct sa_contact *prev, *next; /* of the identity */
+	struct sa_set *sets;
+	unsigned set_count;
+	UT_hash_handle hh;
+};
+
+/* An address that phones are at: one phone, or all those behind one NAT. */
+struct sa_peer {
+	uint8_t address[16];
+	struct sa_set *sets;
+	unsigned next_port; /* where the search for a port_pc starts */
+	UT_hash_handle hh;
+};
+
+struct sa_table;
+
+struct sa_set {
+	uint64_t id;
+	enum sa_set_state state;
+	struct sa_table *table;
+	const struct config_listener *listener;
+
+	char *impi;
+	char *impu;            /* one a line */
+	char *security_client; /* as received, lines joined by ", " */
+	char *security_server; /* as sent */
+	uint64_t over_id;      /* the set that its REGISTER came on; 0 = unprotected */
+	uint64_t transaction;  /* hash of the request that made it; 0 = none was given */
+	bool aborted;          /* its answer to the challenge was wrong: nothing more is accepted */
+
+	struct ipsec_suite suite;
+	struct ipsec_endpoint ue, pcscf;
+	struct ip_addr ue_address;
+	uint16_t encap_remote_port;
+	uint32_t reqid;
+	uint32_t policy_index[PLAN_MAX_POLICIES]; /* the kernel's names for its own policies */
+	size_t policy_count;
+
+	int64_t add_time_s;   /* CLOCK_REALTIME, as the kernel counts it */
+	uint64_t deadline_ms; /* monotonic */
+	struct timer timer;
+
+	struct sa_contact *contact;
+	struct sa_peer *peer;
+	struct sa_flow flows[SA_SET_MAX_FLOWS];
+	size_t flow_count;
+	struct sa_set *contact_prev, *contact_next;
+	struct sa_set *peer_prev, *peer_next;
+	UT_hash_handle hh;
+};
+
+/* What a new set is to be. Texts are copied. */
+struct sa_set_request {
+	const struct config_listener *listener;
+	const char *impi, *contact, *impu, *security_client;
+	struct ip_addr ue_address;
+	struct ipsec_endpoint ue;
+	struct ipsec_suite suite;
+	bool nat;
+	uint64_t over_id, transaction;
+	const uint8_t *ck, *ik; /* KEYMAT_AKA_BYTES each; not kept */
+};
+
+/* Make a TEMPORARY set: SPIs and port chosen, SAs in the kernel (one datagram where the listener's
+ * guards serve it), reg-await-auth running. An earlier TEMPORARY set of the same contact goes first;
+ * with the same @transaction (not 0) it is returned instead, since this is a retransmission.
+ * Nothing is left behind on failure. Returns 0, -ECANCELED (see @refusal). TS 33.203 7.2. */
+int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
+		  struct sa_set **ret, struct refusal *refusal);
+
+/* The 200 OK to its REGISTER passes, with the granted @expires_s. The lifetime becomes
+ * max(latest of the contact's sets, now + expires + margin). After an unprotected REGISTER the set
+ * is CURRENT and the contact's others go; after one over a set X it is NEW, X is OLD, others go.
+ * On a set that is confirmed already: as sa_set_extend(). On -ECANCELED the set may be gone. */
+int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refusal);
+
+/* 200 OK to a REGISTER without challenge on this set. Never shortens. */
+int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusal);
+
+/* A message of the phone arrived on it: NEW becomes CURRENT, and OLD has 64*T1 left at most. */
+void sa_set_used(struct sa_set *set);
+
+/* De-registration: gone after @linger_s, or at once for 0 (then @set is freed). */
+void sa_set_release(struct sa_set *set, uint32_t linger_s);
+
+/* The answer to the challenge was not right: accept nothing more on it, but let it live for the few
+ * seconds that the refusal needs to leave over it. TS 33.203 7.3.1.1. */
+void sa_set_abort(struct sa_set *set);
+
+/* Take it out of the kernel and free it. @why is logged. */
+void sa_set_drop(struct sa_set *set, const char *why);
+
+/* The kernel deleted it (hard limit, or somebody else did). What is left of it goes. */
+void sa_set_lost(struct sa_set *set);
+
+/* ESP in UDP now comes from @port: tell the kernel where to send. TS 33.203 M.7.1. */
+void sa_set_moved(struct sa_set *set, uint16_t port);
+
+uint32_t sa_set_left_s(const struct sa_set *set);
+const char *sa_set_state_name(enum sa_set_state state);
+
+/* The plan that made the set, without keys: what the kernel should hold. */
+void sa_set_plan(const struct sa_set *set, struct plan *ret);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * All sets, and the ways to find one: by id, by the flow of a message, by contact, by the phone's
+ * address, by our SPI. Every look-up is one hash; none walks the sets.
+ */
+#ifndef DAEMON_SA_TABLE_H
+#define DAEMON_SA_TABLE_H
+
+#include "daemon/sa_set.h"
+
+struct sa_table {
+	struct xfrm *xfrm;
+	struct spi_pool *spis;
+	uint32_t max_sets;
+	struct sa_set *sets; /* in the order of creation */
+	struct sa_flow *flows;
+	struct sa_identity *identities;
+	struct sa_contact *contacts;
+	struct sa_peer *peers;
+	uint64_t count[SA_SET_GONE]; /* by state */
+};
+
+/* @xfrm is borrowed. Returns NULL when memory is short. */
+struct sa_table *sa_table_new(struct xfrm *xfrm, uint32_t max_sets);
+
+/* Every set is dropped, from the kernel too. */
+void sa_table_free(struct sa_table *table);
+
+/* Enter @set, whose fields are complete; @contact_key is copied. Returns 0, -ENOMEM (then it is in
+ * no table). */
+int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact_key);
+void sa_table_remove(struct sa_set *set);
+
+struct sa_set *sa_table_by_id(const struct sa_table *table, uint64_t id);
+
+/* By one of our SPIs. */
+struct sa_set *sa_table_by_spi(const struct sa_table *table, uint32_t spi);
+
+struct sa_identity *sa_table_identity(const struct sa_table *table, const char *impi);
+struct sa_contact *sa_table_contact(const struct sa_table *table, const char *key);
+
+/* The sets on one flow, newest first; exact port first, then sets that take any port. NULL: none. */
+const struct sa_flow *sa_table_flow(const struct sa_table *table, const struct ip_addr *local,
+				    uint16_t local_port, const struct ip_addr *remote,
+				    uint16_t remote_port);
+
+/* The contact whose protected server port (port_us, port1) is @remote_port at @remote, or NULL: one
+ * look-up for each client port of the listeners of @config. */
+struct sa_contact *sa_table_contact_at(const struct sa_table *table, const struct config *config,
+				       const struct ip_addr *remote, uint16_t remote_port);
+
+/* Choose the protected client port of a new set: in turn, never one that a living set of this phone
+ * uses, never the phone's own port_us as a number. @ue: as offered. With @nat the phone's port_us
+ * must not be in use by another contact at that address (TS 33.203 M.7.1 rule 3).
+ * Returns 0, -ENOSPC (all in use), -EEXIST (@nat: port_us is in use). */
+int sa_table_take_port(struct sa_table *table, const struct config_listener *listener,
+		       const struct ip_addr *ue_address, const struct ipsec_endpoint *ue, bool nat,
+		       const char *contact_key, uint16_t *ret_port);
+
+/* The set of a contact that a request to the phone goes over now, or NULL. TS 33.203 7.4.2a. */
+struct sa_set *sa_contact_downlink(const struct sa_contact *contact);
+
+struct sa_set *sa_contact_in_state(const struct sa_contact *contact, enum sa_set_state state);
+
+#endif

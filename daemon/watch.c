@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Kernel events to sets and guards. An event names an SA by its SPI; only our inbound SPIs are looked
+ * up, since each set has one and the phone's may be anything. An SA that we deleted ourselves sends
+ * no event that finds a set any more.
+ */
+#include "daemon/watch.h"
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* An expiry takes 1.3 KiB of it: 20,000 sets that end in one second fit. */
+#define EVENT_BUFFER_BYTES (32u * 1024 * 1024)
+#define EVENTS_PER_TURN    256
+
+struct watch {
+	struct xfrm_events *events;
+	struct event *reader;
+	struct sa_table *table;
+	struct guards *guards;
+};
+
+static struct sa_set *set_of(const struct watch *watch, const struct xfrm_sa_id *sa)
+{
+	struct sa_set *set = sa_table_by_spi(watch->table, sa->spi);
+
+	return set && ip_equal(&sa->dst, &set->listener->address) ? set : NULL;
+}
+
+static void on_event(const struct xfrm_event *event, void *arg)
+{
+	const struct watch *watch = arg;
+	struct sa_set *set;
+
+	switch (event->kind) {
+	case XFRM_EVENT_EXPIRED:
+		set = set_of(watch, &event->sa);
+		if (set)
+			sa_set_lost(set);
+		break;
+	case XFRM_EVENT_MAPPING:
+		set = set_of(watch, &event->sa);
+		if (set && ip_equal(&event->new_addr, &set->ue_address))
+			sa_set_moved(set, event->new_port);
+		break;
+	case XFRM_EVENT_POLICY_DELETED:
+		guards_restore(watch->guards, event->policy.index);
+		break;
+	case XFRM_EVENT_POLICIES_FLUSHED:
+		guards_restore(watch->guards, 0);
+		break;
+	case XFRM_EVENT_LOST:
+		log_line(LOG_WARNING, "event=kernel-events-lost");
+		guards_restore(watch->guards, 0);
+		break;
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct watch *watch = arg;
+	int err;
+
+	(void)fd;
+	(void)what;
+	err = xfrm_events_read(watch->events, EVENTS_PER_TURN, on_event, watch);
+	if (err)
+		log_line(LOG_ERR, "event=kernel-events-broken errno=%d", -err);
+}
+
+int watch_open(struct event_base *loop, struct sa_table *table, struct guards *guards,
+	       struct watch **ret)
+{
+	struct watch *watch = calloc(1, sizeof(*watch));
+	int err;
+
+	if (!watch)
+		return -ENOMEM;
+	watch->table = table;
+	watch->guards = guards;
+	err = xfrm_events_open(EVENT_BUFFER_BYTES, &watch->events);
+	if (!err) {
+		watch->reader = event_new(loop, xfrm_events_fd(watch->events),
+					  EV_READ | EV_PERSIST, on_readable, watch);
+		if (!watch->reader || event_add(watch->reader, NULL) < 0)
+			err = -ENOMEM;
+	}
+	if (err)
+		watch_close(watch);
+	else
+		*ret = watch;
+	return err;
+}
+
+void watch_close(struct watch *watch)
+{
+	if (!watch)
+		return;
+	if (watch->reader)
+		event_free(watch->reader);
+	xfrm_events_close(watch->events);
+	free(watch);
+}

@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""secagreectl and a daemon that this test plays: what is asked, how answers look, exit statuses.
+
+Needs no kernel and no root. TAP on standard output; the program as in offline.py.
+"""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+from tap import CTL, Run, Tap
+
+T = Tap()
+CK = "b40ba9a3c58b2a05bbf0d987b21bf8cb"
+IK = "f769bcd751044604127672711c6d3441"
+SET = "00112233445566aa"
+
+
+class Daemon:
+    """Answers the requests of one connection with what it was given, and keeps the requests."""
+
+    def __init__(self, *answers):
+        self.dir = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.dir.name, "control.sock")
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.answers = answers
+        self.requests = []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        connection, _ = self.listener.accept()
+        with connection, connection.makefile("rwb") as f:
+            for answer in self.answers:
+                line = f.readline()
+                if not line:
+                    return
+                request = json.loads(line)
+                self.requests.append(request)
+                if isinstance(answer, bytes):
+                    f.write(answer)
+                else:
+                    f.write(json.dumps({"jsonrpc": "2.0", "id": request["id"], **answer}).encode()
+                            + b"\n")
+                f.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        self.thread.join(5)
+        self.dir.cleanup()
+
+
+def ask(answer, *args, stdin=b""):
+    """Run a command against one answer; what it printed and what it asked."""
+    with Daemon(answer) as daemon:
+        r = Run("--socket", daemon.path, *args, stdin=stdin)
+        return r, daemon.requests[0] if daemon.requests else None
+
+
+def asked(args, method, params, stdin=b""):
+    r, request = ask({"result": {"set": SET}}, *args, stdin=stdin)
+    T.equal((request or {}).get("method"), method, "%s asks %s" % (args[0], method))
+    T.equal((request or {}).get("params"), params, "%s: params of %s" % (args[0], args[1:]))
+    T.ok(r.exit == 0 and request["jsonrpc"] == "2.0" and "id" in request, args[0] + ": exit 0", r)
+
+
+def requests():
+    asked(("offer", "--impi", "a@b", "--ue", "192.0.2.7", "--pcscf=192.0.2.1",
+           "--security-client", "x", "--security-client", "y;q=0.1", "--impu", "sip:a@b", "--via",
+           "192.0.2.8", "--over", SET, "--contact", "c", "--transaction", "t"), "sa.offer",
+          {"impi": "a@b", "ue": "192.0.2.7", "pcscf": "192.0.2.1", "security_client":
+           ["x", "y;q=0.1"], "impu": ["sip:a@b"], "via": "192.0.2.8", "over": SET, "contact": "c",
+           "transaction": "t", "ck": CK, "ik": IK}, "ck=%s\nik=%s\n" % (CK, IK))
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write("ik=%s\nck=%s\n" % (IK, CK))
+        f.flush()
+        asked(("offer", "--impi", "a", "--ue", "::1", "--listener", "l", "--security-client", "x",
+               "--keys", f.name), "sa.offer",
+              {"impi": "a", "ue": "::1", "listener": "l", "security_client": ["x"], "ck": CK,
+               "ik": IK})
+    asked(("confirm", SET, "--expires", "3600"), "sa.confirm", {"set": SET, "expires": 3600})
+    asked(("confirm", "--expires=0", "--set", SET), "sa.confirm", {"set": SET, "expires": 0})
+    asked(("extend", SET, "--expires", "600000"), "sa.extend", {"set": SET, "expires": 600000})
+    asked(("fail", SET), "sa.fail", {"set": SET})
+    asked(("release", SET, "--linger", "2"), "sa.release", {"set": SET, "linger": 2})
+    asked(("release", "--impi", "i", "--ue", "192.0.2.7"), "sa.release",
+          {"impi": "i", "ue": "192.0.2.7"})
+    asked(("route", "--ue", "192.0.2.7", "--ue-port", "5003"), "sa.route",
+          {"ue": "192.0.2.7", "ue_port": 5003})
+    asked(("route", "--impi", "i"), "sa.route", {"impi": "i"})
+    asked(("status",), "daemon.status", {})
+    asked(("methods",), "daemon.methods", {})
+    asked(("version",), "daemon.version", {})
+    asked(("show", SET), "sa.show", {"set": SET})
+    asked(("call", "sa.new", '{"a":[1,{"b":null}]}'), "sa.new", {"a": [1, {"b": None}]})
+    asked(("call", "daemon.status"), "daemon.status", {})
+    asked(("call", "sa.offer", "-"), "sa.offer", {"ck": CK}, '{"ck":"%s"}' % CK)
+
+
+def check():
+    args = ("check", "--pcscf", "192.0.2.1", "--pcscf-port", "6100", "--ue", "192.0.2.7",
+            "--ue-port", "5003", "--method", "REGISTER", "--transport", "tcp", "--impi", "i",
+            "--security-client", "a", "--security-verify", "b", "--security-verify", "c")
+    r, request = ask({"result": {"protected": True, "set": SET, "remove": ["Security-Client",
+                                                                          "Security-Verify"]}},
+                     *args)
+    T.equal((request["method"], request["params"]), ("sa.check", {
+        "pcscf": "192.0.2.1", "pcscf_port": 6100, "ue": "192.0.2.7", "ue_port": 5003, "method":
+        "REGISTER", "transport": "tcp", "impi": "i", "security_client": ["a"],
+        "security_verify": ["b", "c"]}), "check: params")
+    T.equal((r.exit, r.out.decode().splitlines()),
+            (0, ["protected  yes", "set        " + SET, "remove     Security-Client",
+                 "           Security-Verify"]), "check: protected is exit 0")
+    no = {"protected": False, "integrity_protected": "no"}
+    r, _ = ask({"result": no}, *args)
+    T.equal(r.exit, 3, "check: not protected is exit 3")
+    r, _ = ask({"result": no}, "--json", *args)
+    T.equal((r.exit, r.json), (3, no), "check --json")
+
+
+def one_set(number, state="current"):
+    return {"set": "%016x" % number, "state": state, "impi": "u%d@ims.example" % number,
+            "ue": "2001:db8::%x" % number, "listener": "ims", "chosen":
+            {"alg": "hmac-sha-1-96", "ealg": "aes-cbc", "prot": "esp", "mod": "trans"},
+            "expires_in": 10 ** number, "more": 1}
+
+
+def lists():
+    answer = {"result": {"sets": [one_set(1), one_set(6, "temporary")], "next": None, "total": 2}}
+    r, request = ask(answer, "list", "--state", "current", "--impi", "i", "--ue", "u",
+                     "--listener", "l", "--after", SET, "--limit", "10")
+    T.equal((request["method"], request["params"]),
+            ("sa.list", {"state": "current", "impi": "i", "ue": "u", "listener": "l",
+                         "after": SET, "limit": 10}), "list: params")
+    T.equal(r.out.decode(), """\
+SET               STATE      IMPI            UE           LISTENER  ALG            EALG     PROT  MOD    LEFT
+0000000000000001  current    u1@ims.example  2001:db8::1  ims       hmac-sha-1-96  aes-cbc  esp   trans  10s
+0000000000000006  temporary  u6@ims.example  2001:db8::6  ims       hmac-sha-1-96  aes-cbc  esp   trans  11d13h
+""", "list: a table")
+    r, _ = ask({"result": {"sets": [], "next": None, "total": 0}}, "list")
+    T.equal((r.exit, r.out.decode().split()[:2]), (0, ["SET", "STATE"]), "list: nothing")
+    r, _ = ask(answer, "list", "--json")
+    T.equal((r.exit, r.json), (0, answer["result"]), "list --json, behind the command")
+
+
+def pages():
+    first = {"result": {"sets": [one_set(1)], "next": "%016x" % 1, "total": 2}}
+    second = {"result": {"sets": [one_set(2)], "next": None, "total": 2}}
+    with Daemon(first, second) as daemon:
+        r = Run("--socket", daemon.path, "--json", "list", "--impi", "i")
+        T.equal((r.exit, r.json), (0, {"sets": [one_set(1), one_set(2)], "next": None, "total": 2}),
+                "list: all pages are one list")
+        T.equal([q["params"] for q in daemon.requests],
+                [{"impi": "i"}, {"impi": "i", "after": "%016x" % 1}], "list: asks from page to page")
+    r, _ = ask(first, "list", "--limit", "1")
+    T.ok(r.exit == 0 and "1 of 2; the others: --after 0000000000000001" in r.out.decode(),
+         "list: --limit asks once and says that there is more", r)
+    odd = {"result": {"sets": [], "next": SET, "total": 5}}
+    with Daemon(odd, odd, odd) as daemon:
+        r = Run("--socket", daemon.path, "list")
+        T.equal((r.exit, len(daemon.requests)), (0, 1), "list: an empty page ends it")
+
+
+def show():
+    result = {"set": SET, "state": "current", "impu": ["sip:a@ims.example", "tel:+1"],
+              "security_client": ["x" * 300], "expires_in": 3725, "nat": False, "via": None,
+              "ue": {"address": "2001:db8::7", "port_c": 5003}, "sas": [
+                  {"direction": "in", "spi": 4096, "src": "192.0.2.7", "dst": "192.0.2.1",
+                   "sport": 5003, "dport": 6100, "bytes": 1234, "packets": 3, "used_ago": None,
+                   "hard_left": 3700},
+                  {"direction": "out", "spi": 1001, "src": "2001:db8::1", "dst": "2001:db8::7",
+                   "sport": 6100, "dport": 0, "bytes": 0, "packets": 0, "used_ago": 59,
+                   "hard_left": 100000}]}
+    r, _ = ask({"result": result}, "show", SET)
+    T.equal(r.out.decode(), """\
+set              %s
+state            current
+impu             sip:a@ims.example
+                 tel:+1
+security_client  %s
+expires_in       62m5s
+nat              no
+via              -
+ue               address=2001:db8::7 port_c=5003
+
+DIRECTION  SPI   SOURCE              DESTINATION        BYTES  PACKETS  LAST-USED  LEFT
+in         4096  192.0.2.7:5003      192.0.2.1:6100     1234   3        -          61m40s
+out        1001  [2001:db8::1]:6100  [2001:db8::7]:any  0      0        59s        27h46m
+""" % (SET, "x" * 300), "show: a block and a table")
+    r, _ = ask({"result": result}, "--json", "show", SET)
+    T.equal((r.exit, r.json, list(r.json)), (0, result, list(result)), "show --json, in order")
+
+
+def other_answers():
+    r, _ = ask({"result": {"version": "1", "uptime_s": 200, "listeners": [
+        {"name": "a", "client_ports": "6104-6107"}, {"name": "longer", "client_ports": "1-2"}]}},
+        "status")
+    T.equal(r.out.decode(), """\
+version   1
+uptime_s  3m20s
+listeners:
+  name    client_ports
+  a       6104-6107
+  longer  1-2
+""", "status: tables of whatever comes")
+    r, _ = ask({"result": {"evil": "a\x1b[31m\x07\x9b\x7fb", "list": []}}, "status")
+    T.equal(r.out.decode(), "evil  a?[31m???b\nlist  -\n", "no control character gets through")
+    r, _ = ask({"result": {"equal": False}}, "call", "agreement.compare")
+    T.equal((r.exit, r.out), (0, b'{"equal":false}\n'), "call: JSON, exit 0")
+
+
+def errors():
+    error = {"code": -32000, "message": "the lists differ", "data": {
+        "reason": "verify_mismatch", "verdict": "reject", "kernel": {"errno": "EEXIST", "text":
+                                                                     "in\x1b use"},
+        "line": 1, "offset": 17, "sip": {"code": 403, "phrase": "Forbidden", "headers":
+                                         ["Security-Server: tls"]}}}
+    r, _ = ask({"error": error}, "fail", SET)
+    T.equal((r.exit, r.out, r.err), (1, b"", """\
+secagreectl: the lists differ (verify_mismatch)
+  in line 2, at byte 17
+  kernel: EEXIST: in? use
+  verdict on the message: reject
+  SIP answer: 403 Forbidden
+  with: Security-Server: tls
+"""), "an error of the daemon, with all that it says")
+    r, _ = ask({"error": error}, "--json", "fail", SET)
+    T.equal((r.exit, r.json), (1, {"error": error}), "the same with --json")
+    r, _ = ask({"error": {"code": -32601, "message": "no such method"}}, "call", "x.y")
+    T.equal((r.exit, r.err), (1, "secagreectl: no such method\n"), "an error without a reason")
+    for name, answer in (("garbage", b"HTTP/1.1 200 OK\r\n"), ("no result", {"x": 1}),
+                         ("another id", b'{"jsonrpc":"2.0","id":77,"result":{}}\n'),
+                         ("a list", b"[1]\n"), ("no answer", b"")):
+        r, _ = ask(answer, "status")
+        T.ok(r.exit == 4 and r.out == b"" and r.err.startswith("secagreectl: "),
+             "not an answer: %s: exit 4" % name, r)
+
+
+def unreachable():
+    with tempfile.TemporaryDirectory() as where:
+        path = os.path.join(where, "control.sock")
+        words = "cannot reach secagreed at %s: " % path
+        r = Run("--socket", path, "status")
+        T.ok(r.exit == 4 and words in r.err and "Is it running? (systemctl status secagreed)" in
+             r.err, "no socket: exit 4", r)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(path)
+            r = Run("--socket", path, "list")
+            T.ok(r.exit == 4 and words in r.err and "Is it running?" in r.err,
+                 "nobody listens: exit 4", r)
+        denied(path, words)
+    r = Run("offer", "--impi", "a", "--ue", "b", "--security-client", "c", stdin="ck=" + CK)
+    T.ok(r.exit == 1 and "bad_keys" in r.err and CK not in r.err, "offer: half the keys", r)
+    r = Run("offer", "--impi", "a", "--ue", "b", "--security-client", "c", "--keys", "/none")
+    T.ok(r.exit == 1 and "/none" in r.err, "offer: no such file of keys", r)
+    with Daemon({"result": {}}) as daemon:
+        done = subprocess.run([CTL, "--socket", daemon.path, "fail", b"\xff"], check=False,
+                              capture_output=True)
+        T.ok(done.returncode == 2 and b"UTF-8" in done.stderr, "an argument that is not UTF-8",
+             done)
+
+
+def denied(path, words):
+    """The group is named. Root is let in anywhere, so that root asks as nobody."""
+    group = "nogroup"
+    program = CTL
+    if os.getuid() == 0:
+        os.chown(path, 0, 65534)
+        os.chmod(path, 0o600)
+        os.chmod(os.path.dirname(path), 0o755)
+        # the build may stand where only root can go
+        program = shutil.copy(CTL, os.path.join(os.path.dirname(path), "ctl"))
+        prefix = ["setpriv", "--reuid=65534", "--regid=65533", "--clear-groups"]
+    else:
+        group = ""
+        os.chmod(path, 0)
+        prefix = []
+    done = subprocess.run([*prefix, program, "--socket", path, "status"], capture_output=True,
+                          check=False)
+    seen = done.stderr.decode()
+    T.ok(done.returncode == 4 and words + "Permission denied" in seen and
+         "for root and the group " + group in seen, "not allowed: exit 4, and the group is named",
+         "%s\n%s" % (done.returncode, seen))
+
+
+def main():
+    for part in (requests, check, lists, pages, show, other_answers, errors, unreachable):
+        T.part(part)
+    return T.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

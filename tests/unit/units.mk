@@ -1,0 +1,15 @@
+test_text := proto/text.c
+test_sec_header := proto/sec_header.c proto/text.c
+test_sec_header_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc
+test_ipsec3gpp := proto/ipsec3gpp.c proto/sec_header.c proto/text.c
+test_select := proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
+test_compare := proto/compare.c proto/sec_header.c proto/text.c
+test_keymat := proto/keymat.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
+test_keymat_PKG := libcrypto
+test_ip := xfrm/ip.c
+test_algo := xfrm/algo.c
+test_msg_sa := xfrm/msg_sa.c xfrm/msg.c xfrm/algo.c xfrm/ip.c
+test_msg_sa_PKG := libmnl
+test_msg_sa_LDFLAGS := -Wl,--wrap=getrandom
+test_msg_policy := xfrm/msg_policy.c xfrm/msg.c xfrm/ip.c
+test_msg_policy_PKG := libmnl

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Literal IPv4 and IPv6 addresses.
+ *
+ * A struct ip_addr is plain data: it is copied, compared and stored by value and owns nothing. An
+ * IPv4-mapped IPv6 address is the IPv4 address here, because the kernel sees such packets as IPv4
+ * and an SA for the mapped form would never match one.
+ *
+ * Deliberately absent: names and DNS, scope ids (a link-local phone cannot be routed to), prefixes.
+ */
+#include "xfrm/xfrm.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+static void ip_set(struct ip_addr *ip, int family, const void *bytes, size_t n)
+{
+	*ip = (struct ip_addr){.family = family};
+	memcpy(ip->bytes, bytes, n);
+}
+
+/* RFC 3986 3.2.2: only IPv6 literals stand in brackets. */
+static int strip_brackets(const char *text, char buf[static IP_TEXT_BYTES], bool *ret_brackets)
+{
+	size_t n = strlen(text);
+	bool brackets = text[0] == '[';
+
+	if (brackets) {
+		if (n < 2 || text[n - 1] != ']')
+			return -EINVAL;
+		text++;
+		n -= 2;
+	}
+	if (n >= IP_TEXT_BYTES)
+		return -EINVAL;
+	memcpy(buf, text, n);
+	buf[n] = '\0';
+	*ret_brackets = brackets;
+	return 0;
+}
+
+int ip_parse(const char *text, struct ip_addr *ret)
+{
+	char buf[IP_TEXT_BYTES];
+	struct in6_addr in6;
+	struct in_addr in;
+	bool brackets;
+
+	if (strip_brackets(text, buf, &brackets))
+		return -EINVAL;
+	if (!brackets && inet_pton(AF_INET, buf, &in) == 1) {
+		ip_set(ret, AF_INET, &in, sizeof(in));
+		return 0;
+	}
+	if (inet_pton(AF_INET6, buf, &in6) != 1)
+		return -EINVAL;
+	if (IN6_IS_ADDR_V4MAPPED(&in6))
+		ip_set(ret, AF_INET, &in6.s6_addr[12], 4);
+	else
+		ip_set(ret, AF_INET6, &in6, sizeof(in6));
+	return 0;
+}
+
+const char *ip_format(const struct ip_addr *ip, char buf[static IP_TEXT_BYTES])
+{
+	if (!ip_bytes(ip) || !inet_ntop(ip->family, ip->bytes, buf, IP_TEXT_BYTES))
+		memcpy(buf, "any", sizeof("any"));
+	return buf;
+}
+
+bool ip_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return a->family == b->family && !memcmp(a->bytes, b->bytes, ip_bytes(a));
+}
+
+size_t ip_bytes(const struct ip_addr *ip)
+{
+	if (ip->family == AF_INET)
+		return 4;
+	return ip->family == AF_INET6 ? 16 : 0;
+}
