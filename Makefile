@@ -24,9 +24,9 @@ WARN := -Wall -Wextra -Wconversion -Wswitch-enum -Wmissing-prototypes -Wstrict-p
 	-Wshadow -Wvla -Wundef -Wwrite-strings -Wformat=2 -Werror
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-ALL_CPPFLAGS := -I. -D_GNU_SOURCE -DSECAGREED_VERSION='"$(VERSION)"' \
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DSECAGREED_VERSION='"$(VERSION)"' \
 	-DSECAGREED_PREFIX='"$(PREFIX)"' $(CPPFLAGS)
-ALL_CFLAGS := -std=gnu11 $(WARN) -MMD -MP $(CFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARN) -MMD -MP $(CFLAGS)
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
@@ -40,7 +40,7 @@ UE     := $(wildcard tests/ue/*.c)
 
 secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
 secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
-secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c algorithms.c config.c) \
+secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c plan.c) \
 	xfrm/algo.c xfrm/ip.c
 secagreectl_PKG  := libcrypto jansson libconfuse
 secagree-ue_SRC  := $(UE) $(addprefix proto/,text.c sec_header.c ipsec3gpp.c)
@@ -63,12 +63,18 @@ $(BUILD)/$(1): $$($(1)_SRC:%.c=$(BUILD)/obj/%.o)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
+# The phone and the readers of the kernel tests are a second implementation, on libnl.
+$(BUILD)/obj/tests/%.o $(BUILD)/san/tests/%.o: CPPFLAGS += $$(pkg-config --cflags libnl-3.0)
+
 # ---- tests ----
 # tests/unit/units.mk names, for each test program, the product sources that it links.
 include tests/unit/units.mk
-UNITS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-KTESTS  := $(patsubst tests/kernel/%.c,%,$(wildcard tests/kernel/ktest_*.c))
-KSCRIPT := $(wildcard tests/kernel/*.sh tests/kernel/*.py)
+UNITS    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+KTESTS   := $(patsubst tests/kernel/%.c,%,$(wildcard tests/kernel/ktest_*.c))
+UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
+KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
+	$(wildcard tests/kernel/*.sh tests/kernel/*.py)
+HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py $(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c
 	@mkdir -p $(@D)
@@ -89,12 +95,64 @@ $(BUILD)/kernel/ktest_%: $(BUILD)/obj/tests/kernel/ktest_%.o $(XFRM:%.c=$(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libmnl libnl-xfrm-3.0 libnl-3.0)
 
-units: $(UNITS:%=$(BUILD)/unit/%)
+units: $(UNIT_PROGRAMS)
 ktests: all $(KTESTS:%=$(BUILD)/kernel/%)
+
+deps:
+	tests/deps.sh build
+
+test-deps:
+	tests/deps.sh build
+	tests/deps.sh test
+
+# Each part begins its own count, ends with one line "N passed, N failed, N skipped", and is red when
+# that says so. `test` counts all of them together.
+RUN    := tests/run --results $(BUILD)/tests/results
+KERNEL ?= 6.1
+VM     := tests/vm/run --kernel $(KERNEL)
+
+unit: units
+	$(RUN) --begin
+	$(RUN) $(UNIT_PROGRAMS)
+	$(RUN) --summary
+
+kernel: test-deps
+	$(MAKE) ktests
+	$(RUN) --begin
+	$(RUN) --vm "$(VM)" $(KERNEL_PROGRAMS)
+	$(RUN) --summary
+
+demo: test-deps
+	$(MAKE) all
+	$(VM) -- tests/demo/demo $(ARGS)
+
+# Both compilers; every unit and host test; the kernel tests, in one boot; the demo as the README has it.
+test: test-deps
+	$(MAKE) all units ktests
+	$(MAKE) CC=clang BUILD=$(BUILD)/clang all
+	$(RUN) --begin
+	$(RUN) $(UNIT_PROGRAMS) $(HOST_PROGRAMS)
+	$(RUN) --vm "$(VM)" $(KERNEL_PROGRAMS) tests/demo/demo
+	$(RUN) --summary
+
+lint: test-deps
+	tests/lint.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
+		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/secagreed
+	install -m 0755 $(BUILD)/secagreed $(BUILD)/secagreectl $(DESTDIR)$(PREFIX)/sbin
+	install -m 0755 $(BUILD)/secagree-ue $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 conf/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 conf/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 0644 conf/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 0644 conf/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 README.md LICENSE conf/secagreed.conf $(DESTDIR)$(PREFIX)/share/doc/secagreed
 
 clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all deps units ktests unit kernel demo test lint install clean
+.PHONY: all deps test-deps units ktests unit kernel demo test lint install clean
 .DELETE_ON_ERROR:

@@ -96,7 +96,7 @@ static json_t *offer_json(const struct offer_result *result)
 			    agreement_considered_json(&result->offered, &result->selection));
 	json_object_set_new(json, "nat", json_boolean(result->nat));
 	json_object_set_new(json, "security_server", json_string(set->security_server));
-	json_object_set_new(json, "ue", set_json_endpoint(&set->ue_address, &set->ue));
+	json_object_set_new(json, "phone", set_json_endpoint(&set->ue_address, &set->ue));
 	json_object_set_new(json, "pcscf",
 			    set_json_endpoint(&set->listener->address, &set->pcscf));
 	json_object_set_new(json, "warnings", warnings);

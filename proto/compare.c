@@ -193,30 +193,30 @@ static void say(struct text_out *why, struct span s)
 		text_out_printf(why, "...");
 }
 
-static void say_value(struct text_out *why, const struct sec_param *param)
+/* @verb, and the value: " is 6101", ", was sent as 6100", ", was sent without a value". */
+static void say_value(struct text_out *why, const struct sec_param *param, const char *verb,
+		      const char *as)
 {
-	if (param->kind == SEC_VALUE_NONE)
-		text_out_printf(why, "without a value");
-	else
-		say(why, param->value);
+	text_out_printf(why, "%s", verb);
+	if (param->kind == SEC_VALUE_NONE) {
+		text_out_printf(why, " without a value");
+		return;
+	}
+	text_out_printf(why, "%s ", as);
+	say(why, param->value);
 }
 
 static void say_difference(struct text_out *why, const struct difference *d)
 {
 	say(why, d->sent ? d->sent->name : d->got->name);
-	if (!d->got) {
-		text_out_printf(why, " is missing, was sent as ");
-		say_value(why, d->sent);
-		return;
-	}
-	text_out_printf(why, " is ");
-	say_value(why, d->got);
-	if (!d->sent) {
+	if (d->got)
+		say_value(why, d->got, " is", "");
+	else
+		text_out_printf(why, " is missing");
+	if (d->sent)
+		say_value(why, d->sent, ", was sent", " as");
+	else
 		text_out_printf(why, ", was not sent");
-		return;
-	}
-	text_out_printf(why, ", was sent as ");
-	say_value(why, d->sent);
 }
 
 /* Where behind @after an equal of @m stands in @list; its length when nowhere. */

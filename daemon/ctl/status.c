@@ -6,6 +6,47 @@
 
 static const struct ctl_option no_options[] = {{0}};
 
+static const struct human_column param_columns[] = {
+	{"name", "name", NULL, HUMAN_PLAIN},
+	{"type", "type", NULL, HUMAN_PLAIN},
+	{"required", "required", NULL, HUMAN_PLAIN},
+	{"help", "help", NULL, HUMAN_PLAIN},
+	{0},
+};
+
+/* Each method with its params below it. */
+static void print_methods(const json_t *methods)
+{
+	json_t *method;
+	size_t i;
+
+	json_array_foreach (methods, i, method) {
+		const json_t *params = json_object_get(method, "params");
+
+		human_text(stdout, options_text(method, "name"));
+		fputs("  ", stdout);
+		human_text(stdout, options_text(method, "summary"));
+		fputs("\n", stdout);
+		if (json_array_size(params))
+			human_table(stdout, params, param_columns, 4);
+	}
+}
+
+static int run_methods(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	json_t *result;
+	int status;
+
+	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
+	if (status != CTL_YES)
+		return status;
+	if (ctl->json)
+		return output_json(result, CTL_YES);
+	print_methods(json_object_get(result, "methods"));
+	json_decref(result);
+	return CTL_YES;
+}
+
 const struct ctl_command ctl_status = {
 	.name = "status",
 	.run = rpc_run,
@@ -16,7 +57,7 @@ const struct ctl_command ctl_status = {
 
 const struct ctl_command ctl_methods = {
 	.name = "methods",
-	.run = rpc_run,
+	.run = run_methods,
 	.help = "the methods that the daemon knows",
 	.method = "daemon.methods",
 	.options = no_options,

@@ -339,7 +339,8 @@ def select_default():
                 "select: %s/%s when nothing better is offered" % chosen)
     r = Run("select", stdin="Security-Client: ipsec-3gpp;q=0.9;alg=hmac-sha-1-96" + NUMBERS +
             ", ipsec-3gpp;q=0.1;alg=null;ealg=aes-gcm" + NUMBERS)
-    T.equal(r.json and r.json["selected"], suite("null", "aes-gcm"), "select: A5 the phone's q does not rank")
+    T.equal(r.json and r.json["selected"], suite("null", "aes-gcm"),
+            "select: A5 the phone's q does not rank")
     r = Run("select", stdin=offers(*ALL[:2]))
     T.equal((r.exit, r.json and r.json["selected"], verdicts(r)),
             (3, None, ["not_supported"] * 2), "select: md5 and 3des only: nothing, exit 3")
@@ -365,7 +366,8 @@ def select_refusals():
             "select: behind a NAT transport mode does not do")
     r = Run("select", "--nat", stdin=offers(("hmac-sha-1-96", "null;mod=UDP-enc-tun")))
     T.equal((r.exit, r.json and r.json["selected"]),
-            (0, suite("hmac-sha-1-96", "null", mod="udp-enc-tun")), "select: --nat takes UDP-enc-tun")
+            (0, suite("hmac-sha-1-96", "null", mod="udp-enc-tun")),
+            "select: --nat takes UDP-enc-tun")
     r = Run("select", stdin=offers(("hmac-sha-1-96", "null;mod=UDP-enc-tun")))
     T.equal((r.exit, r.json and r.json["selected"]), (3, None),
             "select: without NAT UDP-enc-tun is not taken")
@@ -596,7 +598,8 @@ def usage_errors():
         T.ok(r.exit == 2 and r.out == b"" and r.err.strip() and CK not in r.err and IK not in r.err,
              "usage: exit 2, on standard error: %s" % ascii(args)[:70], r)
     r = Run("parsee")
-    T.ok(all(" " + name in r.err for name in COMMANDS), "usage: an unknown command gets the list", r)
+    T.ok(all(" " + name in r.err for name in COMMANDS),
+         "usage: an unknown command gets the list", r)
     r = Run("\x1b[31m")
     T.ok(r.exit == 2 and "\x1b" not in r.err, "usage: no control character in an error", r)
 

@@ -129,9 +129,9 @@ def check():
 
 
 def one_set(number, state="current"):
-    return {"set": "%016x" % number, "state": state, "impi": "u%d@ims.example" % number,
+    return {"set": "%016x" % number, "state": state, "impi": "u%d@ims" % number,
             "ue": "2001:db8::%x" % number, "listener": "ims", "chosen":
-            {"alg": "hmac-sha-1-96", "ealg": "aes-cbc", "prot": "esp", "mod": "trans"},
+            {"alg": "aes-gmac", "ealg": "null", "prot": "esp", "mod": "trans"},
             "expires_in": 10 ** number, "more": 1}
 
 
@@ -143,9 +143,9 @@ def lists():
             ("sa.list", {"state": "current", "impi": "i", "ue": "u", "listener": "l",
                          "after": SET, "limit": 10}), "list: params")
     T.equal(r.out.decode(), """\
-SET               STATE      IMPI            UE           LISTENER  ALG            EALG     PROT  MOD    LEFT
-0000000000000001  current    u1@ims.example  2001:db8::1  ims       hmac-sha-1-96  aes-cbc  esp   trans  10s
-0000000000000006  temporary  u6@ims.example  2001:db8::6  ims       hmac-sha-1-96  aes-cbc  esp   trans  11d13h
+SET               STATE      IMPI    UE           LISTENER  ALG       EALG  PROT  MOD    LEFT
+0000000000000001  current    u1@ims  2001:db8::1  ims       aes-gmac  null  esp   trans  10s
+0000000000000006  temporary  u6@ims  2001:db8::6  ims       aes-gmac  null  esp   trans  11d13h
 """, "list: a table")
     r, _ = ask({"result": {"sets": [], "next": None, "total": 0}}, "list")
     T.equal((r.exit, r.out.decode().split()[:2]), (0, ["SET", "STATE"]), "list: nothing")
@@ -161,7 +161,8 @@ def pages():
         T.equal((r.exit, r.json), (0, {"sets": [one_set(1), one_set(2)], "next": None, "total": 2}),
                 "list: all pages are one list")
         T.equal([q["params"] for q in daemon.requests],
-                [{"impi": "i"}, {"impi": "i", "after": "%016x" % 1}], "list: asks from page to page")
+                [{"impi": "i"}, {"impi": "i", "after": "%016x" % 1}],
+                "list: asks from page to page")
     r, _ = ask(first, "list", "--limit", "1")
     T.ok(r.exit == 0 and "1 of 2; the others: --after 0000000000000001" in r.out.decode(),
          "list: --limit asks once and says that there is more", r)
@@ -215,6 +216,18 @@ listeners:
 """, "status: tables of whatever comes")
     r, _ = ask({"result": {"evil": "a\x1b[31m\x07\x9b\x7fb", "list": []}}, "status")
     T.equal(r.out.decode(), "evil  a?[31m???b\nlist  -\n", "no control character gets through")
+    r, _ = ask({"result": {"methods": [
+        {"name": "a.b", "summary": "Does b.", "params": [
+            {"name": "set", "type": "text", "required": True, "help": "which"},
+            {"name": "n", "type": "number", "required": False, "help": "how many"}]},
+        {"name": "a.c", "summary": "Does c.", "params": []}]}}, "methods")
+    T.equal(r.out.decode(), """\
+a.b  Does b.
+    name  type    required  help
+    set   text    yes       which
+    n     number  no        how many
+a.c  Does c.
+""", "methods: each with its params")
     r, _ = ask({"result": {"equal": False}}, "call", "agreement.compare")
     T.equal((r.exit, r.out), (0, b'{"equal":false}\n'), "call: JSON, exit 0")
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Network namespaces as test hosts, joined by a veth pair. Needs root; traffic never leaves them."""
+"""Network namespaces as test hosts, joined by a veth pair. Needs root.
+
+Traffic never leaves them.
+"""
 
 import contextlib
 import ctypes

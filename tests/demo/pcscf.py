@@ -140,8 +140,9 @@ class Pcscf:
     # ---- what is said to the outside ----
 
     def show(self, event, message, flow):
+        text = message.to_bytes().decode(errors="replace")
         self.emit(event, transport=flow.transport, local=flow.local, remote=flow.remote,
-                  protected=self.is_protected(flow), text=message.to_bytes().decode(errors="replace"))
+                  protected=self.is_protected(flow), text=text)
 
     def call(self, method, /, **params):
         """One call to the daemon; @params go to the outside without keys."""
@@ -323,15 +324,34 @@ class Pcscf:
 
     def way_back(self, transaction):
         """TCP: the same connection. UDP: in clear RFC 3261 18.2.2 and RFC 3581; protected from
-        port_pc to port_us of the set (TS 33.203 7.1)."""
-        flow, verdict = transaction.flow, transaction.verdict
+        port_pc to port_us of the set that the request came over (TS 33.203 7.1, 7.4.2a). That may
+        be a set that sa.route does not name yet."""
+        flow = transaction.flow
         if flow.transport == "tcp":
             return flow
-        if verdict.get("set"):
-            return self.route("udp", set=verdict["set"])[0]
+        if self.is_protected(flow):
+            agreement = self.agreement_of(flow)
+            ends = ((agreement["pcscf"], "port_c"), (agreement["ue"], "port_s"))
+            return ports.Flow("udp", *((end["address"], end.get(port) or end["port1"])
+                                       for end, port in ends))
         via = sip.Via(transaction.request.get("Via"))
         port = flow.remote[1] if "rport" in via.parameters else via.port or ports.CLEAR_PORT
         return ports.Flow("udp", flow.local, (flow.remote[0], port))
+
+    def agreement_of(self, flow):
+        """The newest one whose ports a message that came in by @flow has."""
+        for agreement in reversed(self.agreements.values()):
+            ue, pcscf = agreement["ue"], agreement["pcscf"]
+            if (ue["address"], pcscf["address"]) != (flow.remote[0], flow.local[0]):
+                continue
+            if "port1" in pcscf:
+                found = flow.local[1] == pcscf["port1"]
+            else:
+                found = (flow.remote[1], flow.local[1]) in (
+                    (ue["port_c"], pcscf["port_s"]), (ue["port_s"], pcscf["port_c"]))
+            if found:
+                return agreement
+        raise Discard("no agreement has these ports")
 
     def route(self, transport, **which):
         result = self.call("sa.route", **which)

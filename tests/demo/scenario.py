@@ -119,10 +119,9 @@ class Scenario:
         story.check(all(sa.replay_window >= 64 for sa in sas), "replay windows are 64 or more")
         self.check_lifetime(sas, "temporary", REG_AWAIT_AUTH_S)
         policies = sorted(policy.key for policy in kernel.policies(lab.pcscf_host))
-        own = len(policies) - len(self.policies_before)
-        story.equal(own, self.variant.sa_count if self.variant.own_policies else 0,
-                    f"{'one policy for each SA was' if self.variant.own_policies else 'no policy was'}"
-                    " added for this phone")
+        own = self.variant.own_policies
+        story.equal(len(policies) - len(self.policies_before), self.variant.sa_count if own else 0,
+                    f"{'a policy for each SA' if own else 'no policy'} was added for this phone")
 
     def check_sas(self, sas, text):
         differences = expect.differences(self.agreement.sas(*self.keys), sas)
@@ -230,8 +229,8 @@ class Scenario:
                     f";branch=z9hG4bKforged{port}"],
             ["CSeq", "1 OPTIONS"], FORGED.split(": ")]).to_bytes()
         macs = self.lab.phone_host.mac(DEVICE), self.lab.pcscf_host.mac(DEVICE)
-        self.story.say(f"UDP {sip.host(source[0])}:{source[1]} -> "
-                       f"{sip.host(destination[0])}:{port}, {len(text)} octets, no {self.variant.prot}")
+        self.story.say(f"UDP {sip.host(source[0])}:{source[1]} -> {sip.host(destination[0])}:{port}"
+                       f", {len(text)} octets, no {self.variant.prot.upper()}")
         wire.send_frame(self.lab.phone_host, DEVICE,
                         wire.udp_frame(macs, source, destination, text))
 
@@ -248,13 +247,13 @@ class Scenario:
         story.equal(call["params"].get("over"), old["set"], "it was sent over the first set")
         first = old["pcscf"], new["pcscf"]
         name = "port1" if self.variant.dialect == "rfc3329" else "port_c"
-        story.check(first[0][name] != first[1][name], "the new set has a port of its own at our end",
-                    str(first))
+        story.check(first[0][name] != first[1][name],
+                    "the new set has a port of its own at the P-CSCF", str(first))
         before = self.packets_by_flow()
         mark = lab.front_end.say("options udp")
         lab.wait("pcscf", "answered", since=mark, unless=("error",))
         flows = ("up", "down") if self.variant.dialect == "rfc3329" else ("pc->us", "uc->ps")
-        self.check_moved(before, *flows, text="a request to the phone now goes over the new set, {}")
+        self.check_moved(before, *flows, text="requests to the phone now use the new set, {}")
         story.block(lab.secagreectl("list"))
 
     def deregister(self):

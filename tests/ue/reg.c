@@ -111,9 +111,7 @@ static int send_register(struct ue *ue, const struct register_way *way)
 	int link, r;
 
 	/* first the link: the Via of an unprotected REGISTER names its port */
-	link = clear ? clear_link(ue)
-		     : set_link(&ue->sets, (struct ue_set *)(uintptr_t)way->over,
-				ue->options.transport);
+	link = clear ? clear_link(ue) : set_link(&ue->sets, way->over, ue->options.transport);
 	if (link < 0)
 		return link;
 	r = txn_new_branch(branch);
@@ -142,7 +140,7 @@ static int send_first(struct ue *ue, enum register_answer answer, const uint8_t 
 	return send_register(ue, &way);
 }
 
-static int send_second(struct ue *ue, const struct ue_set *set)
+static int send_second(struct ue *ue, struct ue_set *set)
 {
 	const struct register_way way = {
 		.over = set, .offered = set, .answer = ANSWER_RESPONSE};
@@ -420,7 +418,7 @@ static void on_deregistered(struct ue *ue)
 	ue->reg.state = REG_IDLE;
 	set_remove_all(&ue->sets, "deregistered");
 	forget_registration(ue);
-	event_print("deregistered", "");
+	event_print("deregistered", "impu=%s", ue->options.impu);
 }
 
 static void on_success(struct ue *ue, const struct sip_message *m)
@@ -459,12 +457,11 @@ static void fail_status(struct ue *ue, const struct sip_message *m)
 }
 
 /* The sender's view of us, behind a NAT: RFC 3261 18.2.1 */
-static void tell_nat(const struct ue *ue, const struct sip_message *m)
+static void tell_nat(const struct sip_message *m)
 {
 	osip_via_t *via = osip_list_get(&m->osip->vias, 0);
 	osip_generic_param_t *received = NULL;
 
-	(void)ue;
 	osip_via_param_get_byname(via, (char *)(uintptr_t)"received", &received);
 	if (received && received->gvalue)
 		event_print("nat", "received=%s", received->gvalue);
@@ -486,7 +483,7 @@ static void on_response(void *ctx, const struct sip_message *response,
 	set = set_of_source(&ue->sets, from);
 	event_print("response", "method=REGISTER status=%d transport=%s protected=%s set=%d",
 		    status, net_kind_name(from->kind), set ? "yes" : "no", set ? set->id : 0);
-	tell_nat(ue, response);
+	tell_nat(response);
 	if (status < 200)
 		return;
 	if (status == 401)
@@ -564,7 +561,7 @@ void reg_tick(struct ue *ue, int64_t now_ms)
 	if (old && now_ms >= old->remove_ms)
 		set_remove(&ue->sets, old, "replaced");
 	if (now_ms >= ue->reg.expire_ms) {
-		event_print("expired", "");
+		event_print("expired", "impu=%s", ue->options.impu);
 		ue->failed = true;
 		txn_drop(&ue->txns, "REGISTER");
 		ue->reg.state = REG_IDLE;
@@ -583,7 +580,7 @@ static void on_other_response(void *ctx, const struct sip_message *response,
 	const struct ue_set *set;
 
 	if (!response) {
-		event_print("no-answer", "");
+		event_print("no-answer", "protected=yes");
 		return;
 	}
 	set = set_of_source(&ue->sets, from);

@@ -16,7 +16,7 @@ enum register_answer {
 };
 
 struct register_way {
-	const struct ue_set *over;    /* whose SAs carry it; NULL = in clear */
+	struct ue_set *over;          /* whose SAs carry it; NULL = in clear */
 	const struct ue_set *offered; /* whose numbers go into Security-Client; NULL = none */
 	enum register_answer answer;
 	const uint8_t *auts; /* with ANSWER_AUTS */
@@ -30,7 +30,7 @@ int register_write(struct ue *ue, const struct register_way *way, const char *br
 int request_write(struct ue *ue, const struct ue_set *set, const char *method, const char *uri,
 		  const char *body, const char *branch, struct sip_text *ret);
 
-/* The port in Contact, as text, and the user part of the public identity. */
+/* "Contact: <sip:user@address:port_us>" and @params. */
 void put_contact(struct sip_text *t, const struct ue *ue, const char *params);
 
 #endif

@@ -13,3 +13,10 @@ test_msg_sa_PKG := libmnl
 test_msg_sa_LDFLAGS := -Wl,--wrap=getrandom
 test_msg_policy := xfrm/msg_policy.c xfrm/msg.c xfrm/ip.c
 test_msg_policy_PKG := libmnl
+test_agreement_json := daemon/agreement_json.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
+test_agreement_json_PKG := jansson
+XFRM_FAKE := tests/unit/fake_kernel.c xfrm/netlink.c xfrm/msg.c xfrm/ip.c
+XFRM_FAKE_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt,--wrap=close,--wrap=sendmsg,--wrap=recvmsg
+test_txn := xfrm/txn.c xfrm/query.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
+test_txn_PKG := libmnl
+test_txn_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
