@@ -6,7 +6,6 @@
 # make demo        a phone registers over real ESP, step by step (root); ARGS=--help for variants
 # make unit        unit tests, sanitized, no root needed
 # make kernel      kernel tests, in namespaces here or in a throw-away VM (root); KERNEL=6.12 too
-# make lint        what the compilers, clang-tidy and cppcheck find; the layering; the man pages
 # make install     DESTDIR= PREFIX=
 # make clean
 #
@@ -135,9 +134,6 @@ test: test-deps
 	$(RUN) --vm "$(VM)" $(KERNEL_PROGRAMS) tests/demo/demo
 	$(RUN) --summary
 
-lint: test-deps
-	tests/lint.sh
-
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
@@ -154,5 +150,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all deps test-deps units ktests unit kernel demo test lint install clean
+.PHONY: all deps test-deps units ktests unit kernel demo test install clean
 .DELETE_ON_ERROR:

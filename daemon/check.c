@@ -131,6 +131,8 @@ static int check_established(const struct sa_set *set, const struct check *check
 	if (!is_register(check)) { /* RFC 3329 2.3.1 */
 		refusal->sip_code = 494;
 		refusal->sip_phrase = "Security Agreement Required";
+		snprintf(refusal->security_server, sizeof(refusal->security_server), "%s",
+			 set->security_server);
 	}
 	return err;
 }

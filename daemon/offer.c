@@ -6,8 +6,22 @@
 #include "daemon/offer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The static list of RFC 3329 2.3.1: what we support, without SPIs and ports, which only a 401 has. */
+static int refuse_494(const struct offer *offer, struct refusal *refusal, const char *why)
+{
+	const struct ipsec_suite plain = { .prot = IPSEC_PROT_ESP, .mod = IPSEC_MOD_TRANS };
+	struct ipsec_suite suites[SELECT_MAX_PAIRS];
+	const size_t count = select_supported(&offer->listener->select, &plain, suites);
+	const int err = refuse(refusal, REASON_NO_COMMON_MECHANISM, "%s", why);
+
+	ipsec3gpp_write(NULL, suites, count, true, refusal->security_server,
+			sizeof(refusal->security_server));
+	return err;
+}
 
 static int read_header(const struct offer *offer, struct offer_result *result,
 		       struct refusal *refusal)
@@ -23,8 +37,7 @@ static int read_header(const struct offer *offer, struct offer_result *result,
 		return refuse_header(refusal, "Security-Client", &where);
 	err = ipsec3gpp_read(&result->header, SEC_CLIENT, &result->offered, &where);
 	if (err == -ENOENT)
-		err = refuse(refusal, REASON_NO_COMMON_MECHANISM,
-			     "Security-Client offers no ipsec-3gpp");
+		err = refuse_494(offer, refusal, "Security-Client offers no ipsec-3gpp");
 	else if (err)
 		err = refuse_header(refusal, "Security-Client", &where);
 	if (err)
@@ -35,6 +48,7 @@ static int read_header(const struct offer *offer, struct offer_result *result,
 static int choose(const struct offer *offer, struct offer_result *result, struct refusal *refusal)
 {
 	struct select_result *selection = &result->selection;
+	char why[200];
 
 	/* TS 33.203 M.7.2: a NAT shows by a source address that is not the Via's */
 	result->nat = offer->via.family != AF_UNSPEC && !ip_equal(&offer->via, &offer->ue_address);
@@ -45,9 +59,9 @@ static int choose(const struct offer *offer, struct offer_result *result, struct
 		return refuse(refusal, REASON_NAT_REFUSED,
 			      "the phone is behind a NAT and nothing of its offer can cross one: %s",
 			      selection->why[0]);
-	return refuse(refusal, REASON_NO_COMMON_MECHANISM,
-		      "nothing of the offer is acceptable; the first of %zu: %s",
-		      result->offered.offer_count, selection->why[0]);
+	snprintf(why, sizeof(why), "nothing of the offer is acceptable; the first of %zu: %s",
+		 result->offered.offer_count, selection->why[0]);
+	return refuse_494(offer, refusal, why);
 }
 
 static int create(struct sa_table *table, const struct offer *offer, struct offer_result *result,

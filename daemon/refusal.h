@@ -42,6 +42,7 @@ struct refusal {
 	int sip_code;             /* 0 = none to give */
 	const char *sip_phrase;
 	char text[320];           /* one sentence, no secrets */
+	char security_server[2048]; /* the list that goes with a 494, or "" */
 	bool has_where;           /* bad_header */
 	struct sec_error where;
 	bool has_kernel;          /* kernel_refused and the like */

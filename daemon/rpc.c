@@ -92,6 +92,15 @@ static void add_kernel(json_t *data, const struct xfrm_error *error)
 				      error->object, "text", error->kernel));
 }
 
+/* RFC 3329 2.3.1: a 494 carries our list, and Require: sec-agree. */
+static json_t *sip_headers(const struct refusal *r)
+{
+	if (!r->security_server[0])
+		return json_array();
+	return json_pack("[o, s]", json_sprintf("Security-Server: %s", r->security_server),
+			 "Require: sec-agree");
+}
+
 static json_t *refusal_reply(json_t *id, const struct refusal *r)
 {
 	json_t *data = json_pack("{s:s}", "reason", reason_token(r->reason));
@@ -104,8 +113,8 @@ static json_t *refusal_reply(json_t *id, const struct refusal *r)
 									      : "reject"));
 	if (r->sip_code)
 		json_object_set_new(data, "sip",
-				    json_pack("{s:i, s:s, s:[]}", "code", r->sip_code, "phrase",
-					      r->sip_phrase, "headers"));
+				    json_pack("{s:i, s:s, s:o}", "code", r->sip_code, "phrase",
+					      r->sip_phrase, "headers", sip_headers(r)));
 	if (r->has_where) {
 		json_object_set_new(data, "line", json_integer((json_int_t)r->where.line));
 		json_object_set_new(data, "offset", json_integer((json_int_t)r->where.offset));

@@ -500,7 +500,8 @@ int ipsec3gpp_write(const struct ipsec_endpoint *endpoint, const struct ipsec_su
 		if (with_q)
 			write_q(&out, i, suite_count);
 		write_suite(&out, &suites[i]);
-		write_endpoint(&out, endpoint);
+		if (endpoint)
+			write_endpoint(&out, endpoint);
 	}
 	return text_out_end(&out);
 }

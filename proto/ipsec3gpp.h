@@ -119,6 +119,7 @@ enum ipsec_mod ipsec_mod_of(struct span name);
  * numbers in each, in @endpoint's dialect:
  * ipsec-3gpp;q=0.9;alg=..;ealg=..;prot=esp;mod=trans;spi-c=..;spi-s=..;port-c=..;port-s=..
  * ipsec-3gpp;q=0.9;alg=..;ealg=..;prot=esp;mod=trans;spi=..;port1=..;port2=.. (port2 unless 0)
+ * @endpoint NULL: the same without numbers, for a 494.
  * @cap includes the NUL. Returns the length, -EINVAL (no suite, or more than 64) or -ENOSPC; on
  * failure @buf is "". */
 int ipsec3gpp_write(const struct ipsec_endpoint *endpoint, const struct ipsec_suite *suites,

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 
-from tap import CTL, Run, Tap
+sys.dont_write_bytecode = True
+from tap import CTL, Run, Tap  # noqa: E402
 
 T = Tap()
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -13,7 +13,8 @@ import sys
 import tempfile
 import threading
 
-from tap import CTL, Run, Tap
+sys.dont_write_bytecode = True
+from tap import CTL, Run, Tap  # noqa: E402
 
 T = Tap()
 CK = "b40ba9a3c58b2a05bbf0d987b21bf8cb"

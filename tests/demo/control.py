@@ -38,10 +38,10 @@ class Control:
                    "params": {name: value for name, value in params.items() if value is not None}}
         self.send(json.dumps(request).encode() + b"\n")
         answer = json.loads(self.line())
+        if "error" in answer and answer.get("id") in (self.last_id, None):
+            raise ControlError(answer["error"])
         if answer.get("id") != self.last_id:
             raise ConnectionError(f"answer to {answer.get('id')}, not to {self.last_id}")
-        if "error" in answer:
-            raise ControlError(answer["error"])
         return answer["result"]
 
     def send(self, data):
