@@ -2,9 +2,9 @@
 /*
  * Comparison of two security mechanism lists, RFC 3329 2.3.1.
  *
- * Each mode defines which parameters take part and what a value stands for; two lists are equal when
- * what takes part stands for the same on both sides. Nothing is compared pairwise by cases, so that
- * both modes are equivalences: equal lists stay equal through any third one.
+ * Each mode defines which parameters take part and what a value stands for; two lists are equal
+ * when what takes part stands for the same on both sides. Nothing is compared pairwise by cases, so
+ * that both modes are equivalences: equal lists stay equal through any third one.
  *
  * The words about the first difference go to operators and logs, while names and values come from
  * whoever sent the header: they are shortened, and only printable ASCII of them is shown.
@@ -30,10 +30,9 @@ static const struct {
 	{"mod", "trans"},
 };
 
+/* A quoted value has its quotes and is none of these. */
 static bool is_default(const struct sec_param *param)
 {
-	if (param->kind != SEC_VALUE_TOKEN)
-		return false;
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
 		if (span_is(param->name, defaults[i].name))
 			return span_is(param->value, defaults[i].value);

@@ -3,8 +3,8 @@
  * From a parsed list to the ipsec-3gpp offers in it, and from suites back to a header value.
  *
  * The two dialects differ only in their numbers: spi-c, spi-s, port-c, port-s (TS 24.229 7.2A.7) or
- * spi, port1, port2 (RFC 3329 Appendix A). Each has a table of them here; all checks walk the table.
- * What a phone may offer, and which combination of names is legal, is the same in both.
+ * spi, port1, port2 (RFC 3329 Appendix A). Each has a table of them here; all checks walk the
+ * table. What a phone may offer, and which combination of names is legal, is the same in both.
  *
  * Two degrees of wrong: a name that we do not know or a combination that cannot work costs that
  * entry (a newer phone may list more than we know), a number that is missing, out of range or
@@ -239,10 +239,8 @@ static int read_number(const struct sec_mechanism *m, const struct sec_param *pa
 	uint32_t max = rule->is_port ? UINT16_MAX : UINT32_MAX;
 	const char *fault = NULL;
 	uint32_t value = 0;
-	int r = -EINVAL;
+	int r = text_to_u32(param->value, MAX_SPI_DIGITS, max, &value);
 
-	if (param->kind == SEC_VALUE_TOKEN)
-		r = text_to_u32(param->value, MAX_SPI_DIGITS, max, &value);
 	if (r == -EINVAL)
 		fault = "is not a decimal number of 1 to 10 digits";
 	else if (r)

@@ -2,8 +2,8 @@
 /*
  * Key expansion, TS 33.203 Annex I.
  *
- * Most of it is copying with care for lengths; aes-gcm and aes-gmac also need a salt from the KDF of
- * TS 33.220 Annex B, which is HMAC-SHA-256. OpenSSL provides the HMAC and nothing else here.
+ * Most of it is copying with care for lengths; aes-gcm and aes-gmac also need a salt from the KDF
+ * of TS 33.220 Annex B, which is HMAC-SHA-256. OpenSSL provides the HMAC and nothing else here.
  *
  * All four SAs of a set get the same key and, for the AEAD algorithms, the same salt. Nothing here
  * can change that: it rests on whoever makes the IVs that they differ between the SAs.

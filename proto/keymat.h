@@ -15,7 +15,7 @@
 struct keymat {
 	uint8_t auth[KEYMAT_AUTH_BYTES]; /* HMAC key; AEAD: unused */
 	size_t auth_bytes;
-	uint8_t enc[KEYMAT_ENC_BYTES]; /* cipher key; aes-gcm and aes-gmac: key, then 4 octets salt */
+	uint8_t enc[KEYMAT_ENC_BYTES]; /* cipher key; aes-gcm, aes-gmac: key, then 4 octets salt */
 	size_t enc_bytes;
 };
 

@@ -271,8 +271,10 @@ static int qvalue_milli(struct span s, int *ret_milli)
 static int check_q(const struct cursor *c, const struct builder *b, struct sec_mechanism *m,
 		   const struct sec_param *param)
 {
-	if (param->kind != SEC_VALUE_TOKEN || qvalue_milli(param->value, &m->q_milli))
-		return fail_at(c, param->value.p, "q is not a number from 0 to 1 with three decimals");
+	/* quotes are part of a value and so are refused too */
+	if (qvalue_milli(param->value, &m->q_milli))
+		return fail_at(c, param->value.p,
+			       "q is not a number from 0 to 1 with three decimals");
 	for (size_t i = 0; i < b->list.mechanism_count; i++) {
 		if (b->list.mechanisms[i].q_milli == m->q_milli)
 			return fail_at(c, param->value.p, "two mechanisms have the same q");
@@ -314,7 +316,8 @@ static int check_param(const struct cursor *c, const struct builder *b, struct s
 	if (span_is(param->name, "q"))
 		return check_q(c, b, m, param);
 	if (span_is(param->name, "d-ver") && !is_digest_verify(param))
-		return fail_at(c, param->value.p, "d-ver is not 32 lower case hex digits in quotes");
+		return fail_at(c, param->value.p,
+			       "d-ver is not 32 lower case hex digits in quotes");
 	if (span_is(param->name, "d-alg") && !is_plain_token(param))
 		return fail_at(c, param->value.p, "d-alg is not a token");
 	if (span_is(param->name, "d-qop") && !is_plain_token(param))

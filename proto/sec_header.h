@@ -42,7 +42,7 @@ struct sec_mechanism {
 	size_t offset;
 };
 
-/* Where and why a text was refused. @why is a static or @text-backed sentence, never input bytes. */
+/* Where and why a text was refused. @why is a sentence of ours, never input bytes. */
 struct sec_error {
 	size_t line;     /* index of the header line, from 0 */
 	size_t offset;   /* bytes into that line's value */
@@ -62,9 +62,9 @@ int sec_header_kind_of(struct span name, enum sec_header_kind *ret_kind);
 
 /* Parse the values of all lines of one header, in order of appearance: they form one list
  * (RFC 3329 4.1). @lines are copied. On success @ret owns memory, to be given to
- * sec_header_done(). @ret_error may be NULL. Refused: bad syntax, a parameter twice in one mechanism (RFC 3261 7.3.1), a q
- * twice in one list (RFC 3329 2.2), anything above the limits, an empty list.
- * Returns 0, -EINVAL (see @ret_error), -E2BIG (a limit; see @ret_error), -ENOMEM. */
+ * sec_header_done(). @ret_error may be NULL. Refused: bad syntax, a parameter twice in one
+ * mechanism (RFC 3261 7.3.1), a q twice in one list (RFC 3329 2.2), anything above the limits, an
+ * empty list. Returns 0, -EINVAL (see @ret_error), -E2BIG (a limit; see @ret_error), -ENOMEM. */
 int sec_header_parse(const struct span *lines, size_t line_count, struct sec_header *ret,
 		     struct sec_error *ret_error);
 void sec_header_done(struct sec_header *header);
@@ -72,8 +72,9 @@ void sec_header_done(struct sec_header *header);
 /* The parameter @name (lower case), or NULL. */
 const struct sec_param *sec_mechanism_param(const struct sec_mechanism *m, const char *name);
 
-/* What a quoted value says: without its quotes, escapes resolved, each fold one SP (RFC 3261 7.3.1).
- * @quoted is the value of a SEC_VALUE_QUOTED. Returns the number of bytes written, no NUL. */
+/* What a quoted value says: without its quotes, escapes resolved, each fold one SP
+ * (RFC 3261 7.3.1). @quoted is the value of a SEC_VALUE_QUOTED. Returns the number of bytes
+ * written; there is no NUL. */
 size_t sec_value_unquote(struct span quoted, char ret[static SEC_MAX_WORD_BYTES]);
 
 /* Write the list in canonical form, on one line: names and tokens in lower case, ", " between the

@@ -2,15 +2,15 @@
 /*
  * The choice of one offer out of a Security-Client, TS 33.203 7.2.
  *
- * Two passes. The first judges each offer by itself: can it be used here at all, and as which suite?
- * What passes gets a rank, a single number in which lower is better. The second finds the lowest and
- * tells all others what beat them. The phone's q and the order of its list take no part: they only
- * decide between two offers of the very same suite, where the first one wins.
+ * Two passes. The first judges each offer by itself: can it be used here at all, and as which
+ * suite? What passes gets a rank, a single number in which lower is better. The second finds the
+ * lowest and tells all others what beat them. The phone's q and the order of its list take no part:
+ * they only decide between two offers of the very same suite, where the first one wins.
  *
  * Encryption "off" is the one case in which the suite taken is not the suite offered: a phone that
  * sees no encryption in the Security-Server must select null (TS 33.203 7.2 NOTE 5), so that its
- * integrity algorithm may be taken from an offer with encryption too. The combination with null must
- * still be in the list of the listener, whose order ranks the integrity algorithms.
+ * integrity algorithm may be taken from an offer with encryption too. The combination with null
+ * must still be in the list of the listener, whose order ranks the integrity algorithms.
  */
 #include "proto/select.h"
 

@@ -39,7 +39,7 @@ enum select_verdict {
 	SELECT_CHOSEN,
 	SELECT_NOT_PREFERRED, /* would do, but another ranks higher */
 	SELECT_NOT_SUPPORTED, /* unknown, or not in our list */
-	SELECT_REFUSED,       /* illegal combination, or against the encryption policy or the NAT rule */
+	SELECT_REFUSED,       /* illegal combination, or against encryption policy or NAT rule */
 };
 
 struct select_result {
@@ -51,7 +51,9 @@ struct select_result {
 };
 
 /* @nat: the phone is behind a NAT, so that only UDP-enc-tun can work; without NAT it is never
- * chosen (TS 33.203 M.7.2). Every offer gets a verdict and a reason. Cannot fail. */
+ * chosen (TS 33.203 M.7.2). With encryption off @chosen may be an offer's integrity algorithm with
+ * null, if that pair is in the list. Of one pair, esp ranks before ah and trans before tun; of one
+ * suite the first offer wins. Every offer gets a verdict and a reason. Cannot fail. */
 void select_offer(const struct ipsec3gpp *offered, const struct select_policy *policy, bool nat,
 		  struct select_result *ret);
 
@@ -59,7 +61,8 @@ const char *select_verdict_name(enum select_verdict v);
 
 /* All combinations that @policy supports, most preferred first, for Security-Server (TS 33.203 7.2:
  * the full list, whatever the phone offered), with the protocol and mode of @chosen; @ret holds
- * SELECT_MAX_PAIRS. Returns how many. */
+ * SELECT_MAX_PAIRS. Pairs that are not legal with that protocol and mode, and repetitions, are left
+ * out. Returns how many. */
 size_t select_supported(const struct select_policy *policy, const struct ipsec_suite *chosen,
 			struct ipsec_suite *ret);
 

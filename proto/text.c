@@ -55,7 +55,7 @@ static bool is_alpha(unsigned char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~"), RFC 3261 25.1 */
+/* token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~") */
 bool text_is_token_char(unsigned char c)
 {
 	return is_alpha(c) || is_digit(c) || (c != 0 && strchr("-.!%*_+`'~", c));

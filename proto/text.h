@@ -47,8 +47,8 @@ size_t text_sws(struct span s);
  * Returns 0 and *@ret_value, -EINVAL (not digits, empty or too many), -ERANGE (above @max). */
 int text_to_u32(struct span s, size_t max_digits, uint32_t max, uint32_t *ret_value);
 
-/* Exactly @len bytes from 2*@len hexadecimal digits of either case. Returns 0 or -EINVAL; on failure
- * @ret has been cleared, since what it held may have been half a key. */
+/* Exactly @len bytes from 2*@len hexadecimal digits of either case. Returns 0 or -EINVAL; on
+ * failure @ret has been cleared, since what it held may have been half a key. */
 int text_from_hex(struct span s, uint8_t *ret, size_t len);
 
 /* A text under construction in somebody's buffer, terminated by NUL at every moment. What does not

@@ -285,7 +285,8 @@ static void C4_an_SPI_has_1_to_10_digits(void **state)
 			      "is not a decimal number of 1 to 10 digits");
 		refuse_number(name, "0x00000100", SEC_CLIENT,
 			      "is not a decimal number of 1 to 10 digits");
-		refuse_number(name, "-300", SEC_CLIENT, "is not a decimal number of 1 to 10 digits");
+		refuse_number(name, "-300", SEC_CLIENT,
+			      "is not a decimal number of 1 to 10 digits");
 		refuse_number(name, "\"300\"", SEC_CLIENT,
 			      "is not a decimal number of 1 to 10 digits");
 		refuse_number(name, "[::1]", SEC_VERIFY,
@@ -635,10 +636,11 @@ static void C13_the_parameters_have_the_usual_order(void **state)
 	const struct ipsec_endpoint endpoint = {.dialect = IPSEC_DIALECT_24229,
 						.spi_c = 4294967295, .spi_s = 256,
 						.port_c = 5062, .port_s = 65535};
-	const char *expected = "ipsec-3gpp;q=0.9;alg=null;ealg=aes-gcm;prot=esp;mod=trans;"
-			       "spi-c=4294967295;spi-s=256;port-c=5062;port-s=65535, "
-			       "ipsec-3gpp;q=0.8;alg=hmac-sha-1-96;ealg=null;prot=esp;"
-			       "mod=UDP-enc-tun;spi-c=4294967295;spi-s=256;port-c=5062;port-s=65535";
+	const char *expected =
+		"ipsec-3gpp;q=0.9;alg=null;ealg=aes-gcm;prot=esp;mod=trans;"
+		"spi-c=4294967295;spi-s=256;port-c=5062;port-s=65535, "
+		"ipsec-3gpp;q=0.8;alg=hmac-sha-1-96;ealg=null;prot=esp;"
+		"mod=UDP-enc-tun;spi-c=4294967295;spi-s=256;port-c=5062;port-s=65535";
 	char out[400];
 
 	(void)state;
@@ -805,9 +807,10 @@ static uint32_t next_random(uint32_t below)
 
 static void damaged_headers_are_read_or_refused_and_nothing_else(void **state)
 {
-	static const char good[] = "ipsec-3gpp;q=0.5;alg=hmac-sha-1-96;ealg=aes-cbc;prot=esp;"
-				   "mod=trans;" NUMBERS ", ipsec-3gpp;alg=null;ealg=aes-gcm;" NUMBERS
-				   ", ipsec-3gpp;mediasec";
+	static const char good[] =
+		"ipsec-3gpp;q=0.5;alg=hmac-sha-1-96;ealg=aes-cbc;prot=esp;"
+		"mod=trans;" NUMBERS ", ipsec-3gpp;alg=null;ealg=aes-gcm;" NUMBERS
+		", ipsec-3gpp;mediasec";
 	const char *env = getenv("SEED");
 	uint32_t seed = env ? (uint32_t)strtoul(env, NULL, 10) : 1;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * proto/keymat.c against worked examples: CK and IK of the first Milenage test set of TS 35.208, the
- * keys and salts that Annex I of TS 33.203 makes of them, and whole ESP packets, each sealed here by
- * OpenSSL with the keys under test.
+ * proto/keymat.c against worked examples: CK and IK of the first Milenage test set of TS 35.208,
+ * the keys and salts that Annex I of TS 33.203 makes of them, and whole ESP packets, each sealed
+ * here by OpenSSL with the keys under test.
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * proto/sec_header.c: the grammar of RFC 3329 2.2 by rows, then by generated headers (each comes with
- * the canonical text that must result) and by damaged ones, which may only be refused.
+ * proto/sec_header.c: the grammar of RFC 3329 2.2 by rows, then by generated headers (each comes
+ * with the canonical text that must result) and by damaged ones, which may only be refused.
  *
  * SEED=n in the environment starts the generators elsewhere; a failure prints the seed that repeats
  * it. All texts are parsed from heap copies of their exact size, so that the sanitizer sees a read
@@ -342,6 +342,7 @@ static void a_bad_ipv6_reference_is_refused(void **state)
 	static const char *const bad[] = {
 		"a;b=[::1", "a;b=[]", "a;b=[1.2.3.4]", "a;b=[::1::]", "a;b=[:::]", "a;b=[::g]",
 		"a;b=[fe80::1%eth0]", "a;b=[12345::]", "a;b=[ ::1]", "a;b=[::1 ]", "a;b=[",
+		"a;b=[0000:0000:0000:0000:0000:0000:0000:0000:000000]", /* 46 characters inside */
 		"a;b=[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]",
 	};
 

@@ -336,8 +336,9 @@ static void encryption_off_has_no_use_for_aes_gcm(void **state)
 	(void)state;
 	select_from("null/aes-gcm", &policy, false, &got);
 	assert_false(got.found);
-	assert_verdict(&got, 0, SELECT_REFUSED,
-		       "encryption is off on this listener, and aes-gcm has no integrity without it");
+	assert_verdict(
+		&got, 0, SELECT_REFUSED,
+		"encryption is off on this listener, and aes-gcm has no integrity without it");
 }
 
 static void encryption_off_does_not_mend_an_illegal_offer(void **state)

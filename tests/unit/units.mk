@@ -20,3 +20,12 @@ XFRM_FAKE_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=set
 test_txn := xfrm/txn.c xfrm/query.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
 test_txn_PKG := libmnl
 test_txn_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
+test_milenage := tests/ue/milenage.c proto/text.c
+test_milenage_PKG := libcrypto
+test_aka := tests/ue/aka.c tests/ue/milenage.c proto/text.c
+test_aka_PKG := libcrypto
+test_ue_digest := tests/ue/digest.c proto/text.c
+test_ue_digest_PKG := libcrypto
+test_ue_keys := tests/ue/keys.c proto/text.c
+test_ue_keys_PKG := libcrypto
+test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
