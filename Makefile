@@ -106,9 +106,8 @@ test-deps:
 
 # Each part begins its own count, ends with one line "N passed, N failed, N skipped", and is red when
 # that says so. `test` counts all of them together.
-RUN    := tests/run --results $(BUILD)/tests/results
-KERNEL ?= 6.1
-VM     := tests/vm/run --kernel $(KERNEL)
+RUN := tests/run --results $(BUILD)/tests/results
+VM  := tests/vm/run $(if $(KERNEL),--kernel $(KERNEL))
 
 unit: units
 	$(RUN) --begin

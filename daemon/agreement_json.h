@@ -31,8 +31,9 @@ int agreement_read(enum sec_header_kind kind, const struct span *lines, size_t l
 		   struct agreement *ret, struct sec_error *ret_error);
 void agreement_done(struct agreement *a);
 
-/* {"header","mechanisms":[{"name","q","parameters":[[name,value|null],..]},..],"ipsec_3gpp":{"dialect",
- * "spi_c","spi_s","port_c","port_s" | "spi","port1","port2", "offers":[..]}|null} */
+/* {"header","mechanisms":[{"name","q","parameters":[[name,value|null],..]},..],
+ * "ipsec_3gpp":{"dialect","spi_c","spi_s","port_c","port_s" | "spi","port1","port2",
+ * "offers":[{"alg","ealg","prot","mod","usable"},..]}|null} */
 json_t *agreement_parse_json(const struct agreement *a);
 
 /* {"alg","ealg","prot","mod"} */

@@ -62,19 +62,19 @@ static char *impu_of(const json_t *params)
 	return text;
 }
 
-/* The token of a transaction counts only together with all that came with it. */
+/* The token of a transaction counts only together with all that came with it. 0: none was given. */
 static uint64_t transaction_of(const json_t *params)
 {
-	char *text;
+	const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
+	const size_t bytes = json_dumpb(params, NULL, 0, flags);
+	char *text = param_has(params, "transaction") && bytes ? malloc(bytes) : NULL;
 	uint64_t hash;
 
-	if (!param_has(params, "transaction"))
-		return 0;
-	text = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!text)
 		return 0;
-	hash = hash_bytes(text, strlen(text));
-	explicit_bzero(text, strlen(text));
+	json_dumpb(params, text, bytes, flags);
+	hash = hash_bytes(text, bytes);
+	explicit_bzero(text, bytes); /* CK and IK are in it */
 	free(text);
 	return hash ? hash : 1;
 }
@@ -121,6 +121,9 @@ int command_sa_offer(struct daemon *d, const json_t *params, json_t **ret,
 
 	if (!offer.listener)
 		return -ECANCELED;
+	if (json_array_size(json_object_get(params, "impu")) > SEC_MAX_LINES)
+		return refuse(refusal, REASON_LIMIT, "more than %d public identities",
+			      SEC_MAX_LINES);
 	if (offer.ue_address.family != offer.listener->address.family)
 		return refuse(refusal, REASON_UNKNOWN_LISTENER,
 			      "ue and the listener are of different address families");

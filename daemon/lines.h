@@ -8,7 +8,7 @@
 #include "proto/sec_header.h"
 
 struct lines {
-	struct span line[SEC_MAX_LINES];
+	struct span line[SEC_MAX_LINES + 1]; /* one more than the parser takes, for it to refuse */
 	size_t count; /* 0: the message has no such header */
 };
 

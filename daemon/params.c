@@ -32,8 +32,7 @@ static bool is_lines(const json_t *value)
 
 	if (json_is_string(value))
 		return true;
-	if (!json_is_array(value) || !json_array_size(value) ||
-	    json_array_size(value) > SEC_MAX_LINES)
+	if (!json_is_array(value) || !json_array_size(value))
 		return false;
 	json_array_foreach(value, i, line) {
 		if (!json_is_string(line))
@@ -222,7 +221,9 @@ void param_lines(const json_t *params, const char *name, struct lines *ret)
 	if (json_is_string(value))
 		ret->line[ret->count++] = (struct span){ json_string_value(value),
 							 json_string_length(value) };
-	json_array_foreach(value, i, line)
-		ret->line[ret->count++] = (struct span){ json_string_value(line),
-							 json_string_length(line) };
+	json_array_foreach(value, i, line) {
+		if (ret->count < sizeof(ret->line) / sizeof(ret->line[0]))
+			ret->line[ret->count++] = (struct span){ json_string_value(line),
+								 json_string_length(line) };
+	}
 }

@@ -146,19 +146,23 @@ static bool is_id(const json_t *id)
 	return json_is_string(id) || json_is_number(id) || json_is_null(id);
 }
 
-static json_t *call(struct daemon *d, json_t *request, json_t *id)
+static bool is_request(const json_t *request)
 {
 	const char *version = json_string_value(json_object_get(request, "jsonrpc"));
-	const char *method = json_string_value(json_object_get(request, "method"));
+	const json_t *id = json_object_get(request, "id");
+
+	return version && !strcmp(version, "2.0") &&
+	       json_is_string(json_object_get(request, "method")) && (!id || is_id(id));
+}
+
+static json_t *call(struct daemon *d, json_t *request, json_t *id)
+{
+	const struct command *command =
+		command_find(json_string_value(json_object_get(request, "method")));
 	json_t *params = json_object_get(request, "params");
-	const struct command *command;
 	json_t *none = NULL, *answer;
 	char why[160];
 
-	if (!version || strcmp(version, "2.0") != 0 || !method)
-		return error_reply(id, RPC_INVALID_REQUEST,
-				   "a request has \"jsonrpc\":\"2.0\" and a \"method\"");
-	command = command_find(method);
 	if (!command)
 		return error_reply(id, RPC_METHOD_NOT_FOUND,
 				   "no such method; daemon.methods lists them");
@@ -174,15 +178,18 @@ static json_t *call(struct daemon *d, json_t *request, json_t *id)
 	return answer;
 }
 
-/* NULL: no reply is due, or memory is short. */
+/* NULL: no reply is due, or memory is short. A request without id is a notification; what is no
+ * request is answered in any case (JSON-RPC 2.0, 4.1 and 5). */
 static json_t *one(struct daemon *d, json_t *request)
 {
-	json_t *id = json_is_object(request) ? json_object_get(request, "id") : NULL;
-	json_t *null = json_null(), *answer;
+	json_t *id = json_object_get(request, "id");
+	json_t *answer;
 
-	if (!json_is_object(request) || (id && !is_id(id)))
-		return error_reply(null, RPC_INVALID_REQUEST, "a request is an object");
-	answer = call(d, request, id ? id : null);
+	if (!is_request(request))
+		return error_reply(id && is_id(id) ? id : json_null(), RPC_INVALID_REQUEST,
+				   "a request is an object with \"jsonrpc\":\"2.0\" and a "
+				   "\"method\"");
+	answer = call(d, request, id ? id : json_null());
 	if (id)
 		return answer;
 	json_decref(answer);
