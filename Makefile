@@ -72,8 +72,9 @@ UNITS    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 KTESTS   := $(patsubst tests/kernel/%.c,%,$(wildcard tests/kernel/ktest_*.c))
 UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
-	$(wildcard tests/kernel/*.sh tests/kernel/*.py)
-HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py $(wildcard tests/doc/*.sh tests/doc/*.py)
+	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py
+HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
+	$(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c
 	@mkdir -p $(@D)

@@ -50,8 +50,8 @@ static bool same_list(const char *kept, const struct lines *got, enum compare_mo
 		return false;
 	}
 	if (sec_header_parse(got->line, got->count, &b, &where) < 0) {
-		snprintf(ret_why, cap, "line %zu, offset %zu: %s", where.line, where.offset,
-			 where.why);
+		snprintf(ret_why, cap, "line %zu, offset %zu: %s", where.line + 1,
+			 where.offset, where.why);
 		return false;
 	}
 	if (sec_header_parse(&line, 1, &a, &where) < 0) {

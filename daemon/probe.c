@@ -19,11 +19,14 @@ struct probe {
 	struct xfrm *xfrm;
 	void (*say)(bool fatal, const char *line);
 	unsigned missing;
-	bool no_protocol[2][2]; /* [IPv6][AH]: said already */
+	char last[400]; /* what was said last: many combinations can lack the same thing */
 };
 
 static void missing(struct probe *p, const char *line)
 {
+	if (!strcmp(line, p->last))
+		return;
+	snprintf(p->last, sizeof(p->last), "%s", line);
 	p->say(true, line);
 	p->missing++;
 }
@@ -42,10 +45,7 @@ static void explain(struct probe *p, const struct config_listener *l,
 	const char *protocol = ah ? "AH" : "ESP";
 	char line[400];
 
-	if (err == -EPROTONOSUPPORT && p->no_protocol[ipv6][ah])
-		return;
 	if (err == -EPROTONOSUPPORT) {
-		p->no_protocol[ipv6][ah] = true;
 		snprintf(line, sizeof(line),
 			 "this kernel has no %s for %s: load the module %s, or boot a kernel that "
 			 "has it", protocol, ipv6 ? "IPv6" : "IPv4", module_of(ipv6, ah));

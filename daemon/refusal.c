@@ -68,7 +68,7 @@ int refuse_header(struct refusal *refusal, const char *header, const struct sec_
 	refusal->has_where = true;
 	refusal->where = *where;
 	snprintf(refusal->text, sizeof(refusal->text), "%s, line %zu, offset %zu: %s", header,
-		 where->line, where->offset, where->why);
+		 where->line + 1, where->offset, where->why);
 	return -ECANCELED;
 }
 

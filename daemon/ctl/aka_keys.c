@@ -3,7 +3,8 @@
  * CK and IK from a stream, for `offer` and `keys`: two lines, "ck=HEX" and "ik=HEX", in any order.
  * Empty lines and white space at the end of a line are passed over; nothing else is.
  *
- * A key never stands on the command line, in an error or in a buffer that outlives its use.
+ * A key never stands on the command line, in an error or in a buffer that outlives its use. What is
+ * wrong is said by the number of the line alone.
  */
 #include <errno.h>
 #include <string.h>

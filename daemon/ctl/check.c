@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreectl check: did a message with these addresses and headers come over a set, and is it
- * right? The answer "not protected" is exit status 3.
+ * right?
+ *
+ * It asks just as the front end does for each message, so it also changes what that changes: the
+ * first message on a new set takes it into use, and wrong headers end a temporary one. The answer
+ * "not protected" is exit status 3.
  */
 #include "daemon/ctl/ctl.h"
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreectl compare: is the second list the same as the first, as Security-Verify must be the
- * same as the Security-Server that was sent? The first difference is said in words. No daemon is
- * asked.
+ * same as the Security-Server that was sent (RFC 3329 2.3.1)?
+ *
+ * Values come as arguments, so that two of them can be told apart; the first difference is said in
+ * words. A value that cannot be read is an error of its own, since "different" would hide it. No
+ * daemon is asked.
  */
 #include <errno.h>
 #include <string.h>

@@ -43,7 +43,22 @@ static void print_seconds(FILE *f, json_int_t s)
 		fprintf(f, "%lldd%lldh", (long long)s / 86400, (long long)s / 3600 % 24);
 }
 
-/* One member of an object inside a line; deeper objects are JSON. */
+static void print_address(FILE *f, const json_t *address, const json_t *port)
+{
+	const char *text = json_string_value(address);
+	bool v6 = text && strchr(text, ':');
+
+	fputs(v6 ? "[" : "", f);
+	human_text(f, text);
+	fputs(v6 ? "]" : "", f);
+	if (json_integer_value(port))
+		fprintf(f, ":%lld", (long long)json_integer_value(port));
+	else
+		fputs(":any", f);
+}
+
+/* One member of an object inside a line; what is deeper is JSON, but for an address with its port.
+ */
 static void print_scalar(FILE *f, const json_t *value)
 {
 	switch (json_typeof(value)) {
@@ -66,6 +81,12 @@ static void print_scalar(FILE *f, const json_t *value)
 		fputs("-", f);
 		break;
 	case JSON_OBJECT:
+		if (json_object_get(value, "address") && json_object_get(value, "port")) {
+			print_address(f, json_object_get(value, "address"),
+				      json_object_get(value, "port"));
+			break;
+		}
+		/* fall through */
 	case JSON_ARRAY:
 		json_dumpf(value, f, AGREEMENT_JSON_FLAGS);
 		break;
@@ -80,7 +101,7 @@ static void print_value(FILE *f, const json_t *value)
 	json_t *member;
 	size_t i;
 
-	if (!value) {
+	if (!value || (json_is_object(value) && !json_object_size(value))) {
 		fputs("-", f);
 	} else if (json_is_array(value)) {
 		json_array_foreach (value, i, member) {
@@ -113,20 +134,6 @@ static const json_t *member_of(const json_t *object, const char *path)
 		path = dot + 1;
 	}
 	return path ? json_object_get(object, path) : NULL;
-}
-
-static void print_address(FILE *f, const json_t *address, const json_t *port)
-{
-	const char *text = json_string_value(address);
-	bool v6 = text && strchr(text, ':');
-
-	fputs(v6 ? "[" : "", f);
-	human_text(f, text);
-	fputs(v6 ? "]" : "", f);
-	if (json_integer_value(port))
-		fprintf(f, ":%lld", (long long)json_integer_value(port));
-	else
-		fputs(":any", f);
 }
 
 static void print_cell(FILE *f, const json_t *row, const struct human_column *column)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreectl keys: the keys that the kernel gets for a combination, from CK and IK on standard
- * input (TS 33.203 Annex I). For comparing with a phone's or another P-CSCF's. No daemon is asked.
+ * input (TS 33.203 Annex I), with the kernel's names of the algorithms.
+ *
+ * For comparing with a phone's or another P-CSCF's, and with what "ip xfrm state" shows. The answer
+ * is secret; every copy of a key that this program made is wiped before it ends. No daemon is
+ * asked.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * secagreectl list: all sets, or those that match. The daemon answers in pages; without --limit the
- * pages are asked for until there are no more, and shown as one list.
+ * secagreectl list: all sets, or those that match.
+ *
+ * The daemon answers in pages; without --limit the pages are asked for on one connection until
+ * there are no more, and shown as one list. Sets come and go meanwhile: the list is no snapshot,
+ * and a page whose first set has gone is an error that says so.
  */
 #include "daemon/ctl/ctl.h"
 

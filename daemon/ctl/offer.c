@@ -3,7 +3,8 @@
  * secagreectl offer: a temporary set for a phone, as the front end makes one when a 401 with CK and
  * IK passes. For labs and for trying a configuration out.
  *
- * The keys come from standard input or a file, never from the command line.
+ * The keys come from standard input or a file, never from the command line. They live in the
+ * request and in one struct, both wiped; the answer has none.
  */
 #include <errno.h>
 #include <fcntl.h>

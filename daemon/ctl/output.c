@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * JSON on standard output, past stdio: what is printed may hold keys, and stdio's buffer would keep
- * a copy. The text is made by the JSON library, which wipes what it frees (main.c).
+ * JSON on standard output, and the errors of the commands that ask nobody.
+ *
+ * It goes past stdio: what is printed may hold keys, and stdio's buffer would keep a copy. The text
+ * is made by the JSON library, which wipes what it frees (main.c). A line that could not be written
+ * in full is an error of the program, whatever the answer was.
  */
 #include <errno.h>
 #include <stdlib.h>

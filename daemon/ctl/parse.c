@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * secagreectl parse: what a Security-Client, -Server or -Verify header says. No daemon is asked;
- * the answer is JSON on standard output.
+ * secagreectl parse: what a Security-Client, -Server or -Verify header says.
+ *
+ * Header lines come in on standard input (input.c), one line of JSON goes out (agreement_json.c):
+ * the same as the daemon's agreement.parse, without a daemon. Nothing is judged beyond the grammar
+ * and the numbers of ipsec-3gpp; what would be made of an offer is select.c.
  */
 #include "daemon/ctl/ctl.h"
 

@@ -66,22 +66,11 @@ static void print_kernel(const json_t *kernel)
 	fputs("\n", stderr);
 }
 
-static void print_place(const json_t *data)
-{
-	const json_t *offset = json_object_get(data, "offset");
-
-	if (offset)
-		fprintf(stderr, "  in line %d, at byte %d\n",
-			(int)json_integer_value(json_object_get(data, "line")) + 1,
-			(int)json_integer_value(offset));
-}
-
 static int report(const struct ctl *ctl, json_t *error)
 {
 	const json_t *data = json_object_get(error, "data");
 
 	print_message(error, data);
-	print_place(data);
 	print_kernel(json_object_get(data, "kernel"));
 	print_member("verdict on the message", json_object_get(data, "verdict"));
 	print_sip(json_object_get(data, "sip"));

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreectl confirm, fail, extend, release and route: the life of a set as the front end drives
- * it. Nothing but their methods and their options.
+ * it.
+ *
+ * Nothing but their methods and their options: what may follow what is the daemon's to know, and
+ * its refusals are printed as they come. Commands that do more with an answer than print it have
+ * files of their own.
  */
 #include "daemon/ctl/ctl.h"
 

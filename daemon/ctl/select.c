@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreectl select: which combination we would take from a Security-Client header, and why not
- * the others, by a listener of a configuration file or by the defaults. No daemon is asked.
+ * the others.
+ *
+ * The policy is that of a listener in a configuration file, which is read whole and checked as the
+ * daemon does it, or the defaults. No daemon is asked and nothing is allocated or installed: this
+ * is how an operator tries a configuration against the header of a phone.
  */
 #include <string.h>
 

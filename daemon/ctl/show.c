@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreectl show: all about one set, with its SAs as the kernel counts them.
+ *
+ * The members of the answer are printed as they come, the SAs as a table with chosen columns. An SA
+ * that was never used has no last use; a port that the selector leaves open is "any".
  */
 #include "daemon/ctl/ctl.h"
 

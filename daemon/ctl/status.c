@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreectl status, methods and version: about the daemon itself.
+ *
+ * The methods are those of the running daemon, with their params as it checks them, not what this
+ * program was built with; "call" can use every one of them.
  */
 #include "daemon/ctl/ctl.h"
 

@@ -215,8 +215,15 @@ listeners:
   a       6104-6107
   longer  1-2
 """, "status: tables of whatever comes")
-    r, _ = ask({"result": {"evil": "a\x1b[31m\x07\x9b\x7fb", "list": []}}, "status")
-    T.equal(r.out.decode(), "evil  a?[31m???b\nlist  -\n", "no control character gets through")
+    r, _ = ask({"result": {"evil": "a\x1b[31m\x07\x9b\x7fb", "list": [], "object": {}}},
+               "status")
+    T.equal(r.out.decode(), "evil    a?[31m???b\nlist    -\nobject  -\n",
+            "no control character gets through")
+    r, _ = ask({"result": {"udp": {"local": {"address": "192.0.2.1", "port": 6104},
+                                   "remote": {"address": "2001:db8::7", "port": 5004}}}},
+               "route", SET)
+    T.equal(r.out.decode(), "udp  local=192.0.2.1:6104 remote=[2001:db8::7]:5004\n",
+            "route: an address with its port")
     r, _ = ask({"result": {"methods": [
         {"name": "a.b", "summary": "Does b.", "params": [
             {"name": "set", "type": "text", "required": True, "help": "which"},
@@ -242,7 +249,6 @@ def errors():
     r, _ = ask({"error": error}, "fail", SET)
     T.equal((r.exit, r.out, r.err), (1, b"", """\
 secagreectl: the lists differ (verify_mismatch)
-  in line 2, at byte 17
   kernel: EEXIST: in? use
   verdict on the message: reject
   SIP answer: 403 Forbidden
