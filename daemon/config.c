@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <sys/stat.h>
 
 #define MAX_CLIENT_PORTS 256
 #define MAX_SECONDS      (7 * 24 * 3600)
@@ -473,12 +474,18 @@ int config_read(const char *path, struct config *ret, char *ret_why, size_t why_
 	struct reader reader = { .cfg = cfg_init(OPTIONS, CFGF_NONE) };
 	struct config *c = calloc(1, sizeof(*c));
 	int parsed, err = -ENOMEM;
+	struct stat st;
 
 	if (!reader.cfg || !c) {
 		snprintf(reader.why, sizeof(reader.why), "%s: out of memory", path);
 		goto out;
 	}
 	config_default(c);
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) { /* libconfuse would exit */
+		err = -EISDIR;
+		snprintf(reader.why, sizeof(reader.why), "%s: %s", path, strerror(-err));
+		goto out;
+	}
 	cfg_set_error_function(reader.cfg, keep_error);
 	reading = &reader;
 	errno = 0;

@@ -241,9 +241,10 @@ int main(int argc, char **argv)
 			event_reinit(running.loop);
 		log_open(LOG_TO_SYSLOG, config.log_level);
 	}
-	if (status == EXIT_SUCCESS && event_base_dispatch(running.loop) < 0)
-		status = EXIT_FAILURE;
+	if (status == EXIT_SUCCESS) {
+		status = event_base_dispatch(running.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+		log_line(LOG_NOTICE, "event=stopped");
+	}
 	stop(&running);
-	log_line(LOG_NOTICE, "event=stopped");
 	return status;
 }

@@ -5,6 +5,7 @@
  * kernel answers is turned into a sentence that says what to do.
  */
 #include "daemon/probe.h"
+#include "daemon/hash.h"
 #include "daemon/plan.h"
 
 #include <cap-ng.h>
@@ -19,16 +20,22 @@ struct probe {
 	struct xfrm *xfrm;
 	void (*say)(bool fatal, const char *line);
 	unsigned missing;
-	char last[400]; /* what was said last: many combinations can lack the same thing */
+	uint64_t said[64]; /* hashes of the lines: many combinations can lack the same thing */
 };
 
 static void missing(struct probe *p, const char *line)
 {
-	if (!strcmp(line, p->last))
-		return;
-	snprintf(p->last, sizeof(p->last), "%s", line);
-	p->say(true, line);
+	const uint64_t hash = hash_bytes(line, strlen(line));
+	const size_t max = sizeof(p->said) / sizeof(p->said[0]);
+
+	for (size_t i = 0; i < p->missing && i < max; i++) {
+		if (p->said[i] == hash)
+			return;
+	}
+	if (p->missing < max)
+		p->said[p->missing] = hash;
 	p->missing++;
+	p->say(true, line);
 }
 
 static const char *module_of(bool ipv6, bool ah)

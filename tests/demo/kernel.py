@@ -84,8 +84,12 @@ def sas(namespace):
 
 
 def sas_to_show(namespace):
-    """The same as text for people, without keys."""
-    return namespace.ip("-s", "xfrm", "state", "list", "nokeys")
+    """The same as text for people, without keys, zeros and infinities."""
+    wanted = re.compile(r"src|\tproto|\tauth|\tenc |\taead|\tencap|\tsel|\t  expire add|\t  add"
+                        r"|\t  \d+\(bytes\)|.*replay_window")
+    return "\n".join(line for line in
+                     namespace.ip("-s", "xfrm", "state", "list", "nokeys").split("\n")
+                     if wanted.match(line))
 
 
 def policies(namespace):

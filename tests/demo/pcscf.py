@@ -331,7 +331,7 @@ class Pcscf:
             return flow
         if self.is_protected(flow):
             agreement = self.agreement_of(flow)
-            ends = ((agreement["pcscf"], "port_c"), (agreement["ue"], "port_s"))
+            ends = ((agreement["pcscf"], "port_c"), (agreement["phone"], "port_s"))
             return ports.Flow("udp", *((end["address"], end.get(port) or end["port1"])
                                        for end, port in ends))
         via = sip.Via(transaction.request.get("Via"))
@@ -341,14 +341,14 @@ class Pcscf:
     def agreement_of(self, flow):
         """The newest one whose ports a message that came in by @flow has."""
         for agreement in reversed(self.agreements.values()):
-            ue, pcscf = agreement["ue"], agreement["pcscf"]
-            if (ue["address"], pcscf["address"]) != (flow.remote[0], flow.local[0]):
+            phone, pcscf = agreement["phone"], agreement["pcscf"]
+            if (phone["address"], pcscf["address"]) != (flow.remote[0], flow.local[0]):
                 continue
             if "port1" in pcscf:
                 found = flow.local[1] == pcscf["port1"]
             else:
                 found = (flow.remote[1], flow.local[1]) in (
-                    (ue["port_c"], pcscf["port_s"]), (ue["port_s"], pcscf["port_c"]))
+                    (phone["port_c"], pcscf["port_s"]), (phone["port_s"], pcscf["port_c"]))
             if found:
                 return agreement
         raise Discard("no agreement has these ports")

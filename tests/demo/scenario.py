@@ -145,7 +145,7 @@ class Scenario:
         story.step(f"The 401 leaves, the phone answers it over {self.variant.prot.upper()}")
         mark = lab.front_end.say("hold off")
         lab.front_end.say("continue")
-        self.wait_registered(mark, "sa.confirm")
+        self.wait_registered(mark)
         event, response = self.message(mark, "sent", "REGISTER", status=401)
         self.show(event, response, "WWW-Authenticate", "Security-Server")
         story.check(not re.search(r"\b[ci]k=", response.get("WWW-Authenticate")),
@@ -156,9 +156,10 @@ class Scenario:
         self.check_moved(None, *self.register_flows(), text="REGISTER and 200 went over {}")
         self.check_lifetime(kernel.sas(lab.pcscf_host), "current", self.granted(mark) + MARGIN_S)
 
-    def wait_registered(self, mark, by):
-        self.lab.wait("pcscf", "registered", since=mark, by=by, unless=("discarded", "error"))
-        self.lab.wait(self.phone.name, "registered", since=mark, unless=("failed",))
+    def wait_registered(self, mark, phone_says="registered"):
+        self.lab.wait("pcscf", "registered", since=mark, by="sa.confirm",
+                      unless=("discarded", "error"))
+        self.lab.wait(self.phone.name, phone_says, since=mark, unless=("failed", "refused"))
 
     def granted(self, mark):
         return self.lab.wait("pcscf", "registered", since=mark)["expires"]
@@ -241,7 +242,7 @@ class Scenario:
         old = self.offered["agreement"]
         mark = self.phone.say("reregister")
         self.take_agreement(mark)
-        self.wait_registered(mark, "sa.confirm")
+        self.wait_registered(mark, "reregistered")
         new = self.offered["agreement"]
         call = lab.wait("pcscf", "call", since=mark, method="sa.offer")
         story.equal(call["params"].get("over"), old["set"], "it was sent over the first set")

@@ -40,7 +40,8 @@ class Story:
         self._print(f"   {who_from} -> {who_to}   {flow}")
         for line in [message.start] + [f"{name}: {value}" for name in headers
                                        for value in message.all(name)]:
-            self._print(f"   | {line}", "dim")
+            for part in line.replace(", ipsec-3gpp", ",\n      ipsec-3gpp").split("\n"):
+                self._print(f"   | {part}", "dim")
 
     def check(self, held, text, why=""):
         """@why says, when it did not hold, what was there instead."""

@@ -102,11 +102,12 @@ static void tell(struct ue *ue, const struct net_source *from, const struct sip_
 	const struct ue_set *set = set_of_source(&ue->sets, from);
 	struct span sender = {"", 0};
 	size_t cursor = 0;
+	char text[512];
 
 	sip_header_next(m, "From", "f", &cursor, &sender);
-	event_print("request", "method=%s transport=%s set=%d status=%d from=\"%.*s\"",
+	event_print("request", "method=%s transport=%s set=%d status=%d from=\"%s\"",
 		    sip_method(m), net_kind_name(from->kind), set ? set->id : 0, status,
-		    (int)sender.n, sender.p);
+		    event_quoted(sender.p, sender.n, text, sizeof(text)));
 }
 
 static struct call *find_call(struct call_table *table, const struct sip_message *m)
@@ -362,8 +363,11 @@ static void on_options(struct ue *ue, const struct net_source *from, const struc
 
 static void on_message(struct ue *ue, const struct net_source *from, const struct sip_message *m)
 {
+	char text[2048];
+
 	tell(ue, from, m, 200);
-	event_print("message", "bytes=%zu text=\"%.*s\"", m->body.n, (int)m->body.n, m->body.p);
+	event_print("message", "bytes=%zu text=\"%s\"", m->body.n,
+		    event_quoted(m->body.p, m->body.n, text, sizeof(text)));
 	answer_bare(ue, from, m, 200, "OK", "");
 }
 

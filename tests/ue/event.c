@@ -41,6 +41,16 @@ void event_print(const char *name, const char *fmt, ...)
 	fflush(stdout);
 }
 
+const char *event_quoted(const char *text, size_t n, char *buf, size_t cap)
+{
+	size_t used = n < cap ? n : cap - 1;
+
+	for (size_t i = 0; i < used; i++)
+		buf[i] = text[i] == '"' ? '\'' : text[i] ? text[i] : '.';
+	buf[used] = '\0';
+	return buf;
+}
+
 void event_trace(const char *text, size_t n, const char *fmt, ...)
 {
 	char head[EVENT_BYTES];

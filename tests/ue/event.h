@@ -13,6 +13,9 @@
  * nothing. Control characters are shown as dots, so that no peer can forge a line. */
 void event_print(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* @n octets of foreign text for use between double quotes; cut to fit. Returns @buf. */
+const char *event_quoted(const char *text, size_t n, char *buf, size_t cap);
+
 /* A whole SIP message below a line "trace @fmt", each of its lines with "| " in front. */
 void event_trace(const char *text, size_t n, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
