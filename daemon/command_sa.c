@@ -36,8 +36,9 @@ static struct sa_set *need_set(const struct daemon *d, const json_t *params,
 
 static json_t *state_json(const struct sa_set *set)
 {
-	return json_pack("{s:o, s:s, s:i}", "set", set_json_id(set), "state",
-			 sa_set_state_name(set->state), "expires_in", (int)sa_set_left_s(set));
+	return json_pack("{s:o, s:s, s:I}", "set", set_json_id(set), "state",
+			 sa_set_state_name(set->state), "expires_in",
+			 (json_int_t)sa_set_left_s(set));
 }
 
 /* ---- sa.offer ---- */

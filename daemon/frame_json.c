@@ -49,14 +49,14 @@ long frame_json_next(struct frame_json *f, const char *data, size_t len)
 			done = structure_byte(f, c);
 		if (done < 0)
 			return done;
+		if (f->seen > FRAME_JSON_MAX_BYTES)
+			return -E2BIG;
 		if (done) {
 			const long value = (long)f->seen;
 
 			memset(f, 0, sizeof(*f));
 			return value;
 		}
-		if (f->seen > FRAME_JSON_MAX_BYTES)
-			return -E2BIG;
 	}
 	return 0;
 }

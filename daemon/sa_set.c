@@ -39,7 +39,7 @@ static const struct {
 	unsigned next; /* bit mask of the states that may follow */
 } STATES[] = {
 	[SA_SET_TEMPORARY] = { "temporary", 1u << SA_SET_NEW | 1u << SA_SET_CURRENT |
-					    1u << SA_SET_OLD | 1u << SA_SET_GONE },
+					    1u << SA_SET_GONE },
 	[SA_SET_NEW] = { "new", 1u << SA_SET_CURRENT | 1u << SA_SET_OLD | 1u << SA_SET_GONE },
 	[SA_SET_CURRENT] = { "current", 1u << SA_SET_OLD | 1u << SA_SET_GONE },
 	[SA_SET_OLD] = { "old", 1u << SA_SET_GONE },
@@ -173,9 +173,11 @@ static void remove_from_kernel(struct sa_set *set)
 	xfrm_begin(xfrm);
 	for (size_t i = 0; i < plan.sa_count && !err; i++)
 		err = xfrm_delete_sa(xfrm, &plan.sas[i].id);
-	for (size_t i = 0; i < set->policy_count && !err; i++)
-		err = xfrm_delete_policy(xfrm, plan.policies[i].dir, set->policy_index[i],
-					 plan.policies[i].if_id);
+	for (size_t i = 0; i < set->policy_count && !err; i++) {
+		if (set->policy_index[i]) /* 0: it had vanished when we asked for its name */
+			err = xfrm_delete_policy(xfrm, plan.policies[i].dir, set->policy_index[i],
+						 plan.policies[i].if_id);
+	}
 	if (!err)
 		err = xfrm_commit(xfrm, &error);
 	if (err) {
@@ -189,8 +191,9 @@ static void remove_from_kernel(struct sa_set *set)
 uint32_t sa_set_left_s(const struct sa_set *set)
 {
 	const uint64_t now = clock_monotonic_ms();
+	const uint64_t left_s = set->deadline_ms > now ? (set->deadline_ms - now + 999) / 1000 : 0;
 
-	return set->deadline_ms > now ? (uint32_t)((set->deadline_ms - now + 999) / 1000) : 0;
+	return left_s < UINT32_MAX ? (uint32_t)left_s : UINT32_MAX;
 }
 
 /* When an OLD set has 64*T1 left and the phone has not used the NEW one, downlink moves to that. */
@@ -244,7 +247,7 @@ static void expired(void *arg)
 		return;
 	}
 	fresh = sa_contact_in_state(set->contact, SA_SET_NEW);
-	if (fresh)
+	if (fresh && set->state == SA_SET_OLD) /* else the loop's timer was a moment early */
 		change_state(fresh, SA_SET_CURRENT, "old-set-ends");
 	timer_arm(&set->timer, set->deadline_ms);
 }
@@ -641,6 +644,9 @@ int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refus
 
 	if (set->state != SA_SET_TEMPORARY)
 		return sa_set_extend(set, expires_s, refusal);
+	if (set->aborted)
+		return refuse(refusal, REASON_WRONG_STATE,
+			      "the registration on this set was refused");
 	set_deadline(set, registered_until_ms(set, expires_s));
 	if (send_limits(set, &error) < 0) {
 		refuse_kernel(refusal, "confirming the set", &error);
@@ -675,7 +681,7 @@ void sa_set_used(struct sa_set *set)
 
 void sa_set_release(struct sa_set *set, uint32_t linger_s)
 {
-	if (!linger_s) {
+	if (!linger_s || set->state == SA_SET_TEMPORARY) {
 		sa_set_drop(set, "released");
 		return;
 	}

@@ -132,7 +132,8 @@ int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusa
 /* A message of the phone arrived on it: NEW becomes CURRENT, and OLD has 64*T1 left at most. */
 void sa_set_used(struct sa_set *set);
 
-/* De-registration: gone after @linger_s, or at once for 0 (then @set is freed). */
+/* De-registration: gone after @linger_s; at once (then @set is freed) for 0, or when it is TEMPORARY:
+ * what was never authenticated must not become OLD. */
 void sa_set_release(struct sa_set *set, uint32_t linger_s);
 
 /* The answer to the challenge was not right: accept nothing more on it, but let it live for the few

@@ -31,11 +31,12 @@ json_t *set_json_endpoint(const struct ip_addr *address, const struct ipsec_endp
 
 json_t *set_json_brief(const struct sa_set *set)
 {
-	return json_pack("{s:o, s:s, s:s, s:o, s:s, s:s, s:o, s:i}", "set", set_json_id(set),
+	return json_pack("{s:o, s:s, s:s, s:o, s:s, s:s, s:o, s:I}", "set", set_json_id(set),
 			 "state", sa_set_state_name(set->state), "impi", set->impi, "ue",
 			 address_json(&set->ue_address), "listener", set->listener->name, "dialect",
 			 agreement_dialect_name(set->ue.dialect), "chosen",
-			 agreement_suite_json(&set->suite), "expires_in", (int)sa_set_left_s(set));
+			 agreement_suite_json(&set->suite), "expires_in",
+			 (json_int_t)sa_set_left_s(set));
 }
 
 static json_t *lines_json(const char *text)

@@ -71,10 +71,10 @@ static int read_error(const struct nlmsghdr *nlh)
 static int read_piece(const struct dump *dump, uint32_t seq, const void *buf, size_t bytes,
 		      bool *ret_done)
 {
-	const struct nlmsghdr *nlh = buf;
-	int left = (int)bytes;
+	const struct nlmsghdr *nlh;
+	size_t offset = 0;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	while ((nlh = msg_walk(buf, bytes, &offset))) {
 		int err = 0;
 
 		if (nlh->nlmsg_seq != seq)

@@ -165,10 +165,10 @@ bool event_read(const struct nlmsghdr *nlh, struct xfrm_event *ret)
 static void read_datagram(struct xfrm_events *e, size_t bytes,
 			  void (*each)(const struct xfrm_event *event, void *arg), void *arg)
 {
-	const struct nlmsghdr *nlh = (const void *)e->buf;
-	int left = (int)bytes;
+	const struct nlmsghdr *nlh;
+	size_t offset = 0;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	while ((nlh = msg_walk(e->buf, bytes, &offset))) {
 		struct xfrm_event event;
 
 		if (event_read(nlh, &event))

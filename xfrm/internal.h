@@ -69,6 +69,10 @@ struct nlmsghdr *msg_start(void *buf, size_t cap, uint16_t type, uint16_t flags,
 void *msg_reserve(struct nlmsghdr *nlh, size_t cap, uint16_t type, size_t bytes);
 int msg_put_if_id(struct nlmsghdr *nlh, size_t cap, uint32_t if_id);
 
+/* The message at @offset of a datagram, and the offset of the next one; NULL at its end and where
+ * a length is wrong. (mnl_nlmsg_ok() takes lengths of 2 GiB and more for good.) */
+const struct nlmsghdr *msg_walk(const void *buf, size_t bytes, size_t *offset);
+
 /* Copy a body of @bytes out of a message; -EBADMSG when it is shorter. */
 int msg_body(const struct nlmsghdr *nlh, void *ret, size_t bytes);
 /* The attribute, or NULL when it is missing or shorter than @min_bytes. */

@@ -47,6 +47,19 @@ int msg_put_if_id(struct nlmsghdr *nlh, size_t cap, uint32_t if_id)
 	return 0;
 }
 
+const struct nlmsghdr *msg_walk(const void *buf, size_t bytes, size_t *offset)
+{
+	const struct nlmsghdr *nlh = (const void *)((const uint8_t *)buf + *offset);
+	size_t left = bytes - *offset;
+	size_t step;
+
+	if (left < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) || nlh->nlmsg_len > left)
+		return NULL;
+	step = msg_align(nlh->nlmsg_len);
+	*offset += step < left ? step : left;
+	return nlh;
+}
+
 int msg_body(const struct nlmsghdr *nlh, void *ret, size_t bytes)
 {
 	if (mnl_nlmsg_get_payload_len(nlh) < bytes)

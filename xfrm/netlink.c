@@ -176,13 +176,13 @@ int nl_verdict(const struct nlmsghdr *nlh, char *text, size_t cap)
 
 static const struct nlmsghdr *find_seq(const void *buf, size_t bytes, uint32_t seq)
 {
-	const struct nlmsghdr *nlh = buf;
-	int left = (int)bytes;
+	const struct nlmsghdr *nlh;
+	size_t offset = 0;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-		if (nlh->nlmsg_seq == seq)
-			return nlh;
-	return NULL;
+	do
+		nlh = msg_walk(buf, bytes, &offset);
+	while (nlh && nlh->nlmsg_seq != seq);
+	return nlh;
 }
 
 static int read_answer(struct nl_port *port, uint32_t seq, void *buf, size_t cap,

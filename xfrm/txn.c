@@ -181,10 +181,10 @@ static void take_answer(struct xfrm *x, const struct nlmsghdr *nlh)
 
 static void take_answers(struct xfrm *x, size_t bytes)
 {
-	const struct nlmsghdr *nlh = (const void *)x->answer;
-	int left = (int)bytes;
+	const struct nlmsghdr *nlh;
+	size_t offset = 0;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+	while ((nlh = msg_walk(x->answer, bytes, &offset)))
 		take_answer(x, nlh);
 	explicit_bzero(x->answer, bytes);
 }

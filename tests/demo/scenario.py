@@ -34,6 +34,7 @@ class Scenario:
         self.agreement = None  # expect.Agreement of the set in use
         self.keys = None
         self.policies_before = None
+        self.spis = set()      # all that were agreed on
 
     def run(self, reregister=False):
         self.before()
@@ -91,6 +92,7 @@ class Scenario:
         self.keys = aka.keys_of_nonce(
             aka.Milenage(bytes.fromhex(SUBSCRIBER["k"]), bytes.fromhex(SUBSCRIBER["opc"])),
             self.offered["nonce"])
+        self.spis |= {spi for _, _, spi, _, _ in self.agreement.flows()}
         self.check_choice(chosen["chosen"])
         self.check_cost(self.offered["cost"])
 
@@ -166,7 +168,7 @@ class Scenario:
 
     def check_protected_register(self, mark, challenge):
         story = self.story
-        event, request = self.message(mark, "received", "REGISTER")
+        event, request = self.message(mark, "received", "REGISTER", protected=True)
         self.show(event, request, "Security-Verify", "Security-Client", "Authorization")
         ports = self.agreement.pcscf
         story.equal(event["local"][1], ports.get("port-s", ports.get("port1")),
@@ -197,7 +199,7 @@ class Scenario:
         self.show(event, response)
         story.equal((answered["status"], answered["transport"]), (200, transport),
                     f"the phone answers OPTIONS with 200 over {transport.upper()}")
-        story.check(event["protected"], "the answer came to a protected port")
+        story.check(event["protected"], f"that came to a protected port, over {transport.upper()}")
         if self.variant.dialect == "rfc3329":
             flows = ("up", "down")
         else:
@@ -305,7 +307,9 @@ class Scenario:
         kind = "ESP-in-UDP" if self.variant.mod == "UDP-enc-tun" else kind
         ours = [packet for packet in later if packet.kind == kind]
         story.check(len(ours) >= 8, f"it saw {kind} instead", f"{len(ours)} packets")
-        story.equal(len(forged), 2, "and the two forged packets")
+        spis = {packet.spi for packet in ours if packet.spi is not None}
+        story.check(spis <= self.spis, "of the agreed SPIs alone", f"{spis - self.spis}")
+        story.equal(len(forged), 2, "and, in clear, the two forged packets")
 
     def protected_ports(self):
         return {port for one in self.lab.listeners
@@ -313,12 +317,13 @@ class Scenario:
 
     # ---- what several steps need ----
 
-    def message(self, mark, direction, method, status=None):
+    def message(self, mark, direction, method, status=None, protected=None):
         """The first such SIP message since @mark: its event and itself."""
         for event in self.lab.messages(mark, direction):
             message = sip.Message.parse(event["text"].encode())
-            if message.method == method and (status is None or not message.is_request
-                                             and message.status == status):
+            if (message.method == method
+                    and (status is None or not message.is_request and message.status == status)
+                    and protected in (None, event["protected"])):
                 return event, message
         raise LookupError(f"no {method} {status or ''} was {direction}")
 

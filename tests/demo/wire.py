@@ -47,6 +47,7 @@ class Packet:
             self.sport, self.dport = struct.unpack(">HH", body[:4])
             self.payload = body[8 if self.proto == UDP else (body[12] >> 4) * 4:]
         self.spi = None
+        self.is_rest = not first  # of a packet that was sent in fragments
         if first and self.kind in SPI_OFFSETS:
             at = SPI_OFFSETS[self.kind]
             self.spi = int.from_bytes((self.payload or body)[at:at + 4], "big")
@@ -67,7 +68,7 @@ class Packet:
 
     def __str__(self):
         ports = "" if self.sport is None else f" {self.sport}->{self.dport}"
-        return f"{self.src} -> {self.dst} {self.kind}{ports}"
+        return f"{self.src} -> {self.dst} {self.kind}{ports}" + " fragment" * self.is_rest
 
 
 class PcapFile:

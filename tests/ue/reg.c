@@ -407,9 +407,9 @@ static void on_registered(struct ue *ue, const struct sip_message *m, struct ue_
 	ue->ever_registered = true;
 	ue->reg.renew_ms = now + renew_after_s(ue, seconds) * 1000;
 	ue->reg.expire_ms = now + seconds * 1000;
-	event_print("registered", "aim=%s set=%d challenged=%s expires=%ld renew=%lld",
-		    aim_name(ue->reg.aim), set ? set->id : 0, challenged ? "yes" : "no", seconds,
-		    (long long)renew_after_s(ue, seconds));
+	event_print(ue->reg.aim == REG_REGISTER ? "registered" : "reregistered",
+		    "set=%d challenged=%s expires=%ld renew=%lld", set ? set->id : 0,
+		    challenged ? "yes" : "no", seconds, (long long)renew_after_s(ue, seconds));
 }
 
 static void on_deregistered(struct ue *ue)

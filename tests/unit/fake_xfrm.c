@@ -76,7 +76,7 @@ const struct fake_sa *fake_xfrm_sa(const struct xfrm_sa_id *id)
 	return find_sa(id);
 }
 
-static bool same_selector(const struct xfrm_sel *a, const struct xfrm_sel *b)
+bool fake_xfrm_same_selector(const struct xfrm_sel *a, const struct xfrm_sel *b)
 {
 	return a->family == b->family && ip_equal(&a->src, &b->src) && ip_equal(&a->dst, &b->dst) &&
 	       a->sport == b->sport && a->sport_mask == b->sport_mask && a->dport == b->dport &&
@@ -88,7 +88,7 @@ static struct xfrm_policy *find_policy(enum xfrm_dir dir, const struct xfrm_sel 
 	for (size_t i = 0; i < fake_xfrm.policy_count; i++) {
 		struct xfrm_policy *p = &fake_xfrm.policies[i];
 
-		if (p->dir == dir && p->if_id == if_id && same_selector(&p->sel, sel))
+		if (p->dir == dir && p->if_id == if_id && fake_xfrm_same_selector(&p->sel, sel))
 			return p;
 	}
 	return NULL;
@@ -96,8 +96,8 @@ static struct xfrm_policy *find_policy(enum xfrm_dir dir, const struct xfrm_sel 
 
 bool xfrm_policy_equal(const struct xfrm_policy *a, const struct xfrm_policy *b)
 {
-	return a->dir == b->dir && same_selector(&a->sel, &b->sel) && a->priority == b->priority &&
-	       a->if_id == b->if_id && a->proto == b->proto && a->mode == b->mode &&
+	return a->dir == b->dir && fake_xfrm_same_selector(&a->sel, &b->sel) &&
+	       a->priority == b->priority && a->if_id == b->if_id && a->proto == b->proto && a->mode == b->mode &&
 	       a->reqid == b->reqid && ip_equal(&a->tmpl_src, &b->tmpl_src) &&
 	       ip_equal(&a->tmpl_dst, &b->tmpl_dst);
 }

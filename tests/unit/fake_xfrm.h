@@ -79,6 +79,8 @@ void fake_xfrm_forget(void);
 size_t fake_xfrm_steps(enum fake_what what);
 const struct fake_step *fake_xfrm_step(enum fake_what what, size_t nth);
 
+bool fake_xfrm_same_selector(const struct xfrm_sel *a, const struct xfrm_sel *b);
+
 /* NULL: there is none. */
 const struct fake_sa *fake_xfrm_sa(const struct xfrm_sa_id *id);
 

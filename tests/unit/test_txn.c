@@ -741,6 +741,8 @@ static void an_attribute_that_reaches_beyond_the_message_is_not_read(void **stat
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		x->req.seq = 0;
+		fake.queue_head = fake.queue_tail;
+		fake.sas_n = 0;
 		fake_push(buf, hex(answers[i], buf));
 		queue_sas(1, 1);
 		assert_int_equal(xfrm_commit(x, &error), -EINVAL);

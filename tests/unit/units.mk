@@ -29,3 +29,22 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,sa_set.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+test_sa_set := $(FAKE_WORLD)
+test_sa_set_PKG := libcrypto libconfuse
+test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
+test_event := xfrm/event.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
+test_event_PKG := libmnl
+test_event_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
+test_dump := xfrm/dump.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
+test_dump_PKG := libmnl
+test_dump_LDFLAGS := $(XFRM_FAKE_LDFLAGS),--wrap=malloc,--wrap=free
+test_sockdiag := xfrm/sockdiag.c $(XFRM_FAKE)
+test_sockdiag_PKG := libmnl
+test_sockdiag_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
+test_hash := daemon/hash.c
+test_hash_LDFLAGS := -Wl,--wrap=getrandom,--wrap=malloc
+test_spi := daemon/spi.c daemon/hash.c tests/unit/fake_timer.c
+test_spi_LDFLAGS := -Wl,--wrap=getrandom
+test_frame_json := daemon/frame_json.c
+test_refusal := daemon/refusal.c

@@ -218,16 +218,18 @@ static void check_sa(const struct sa_set *set, const struct xfrm_sa *sa, bool ex
 	const struct fake_sa *held = fake_xfrm_sa(&sa->id);
 
 	assert_non_null(held);
-	assert_memory_equal(&held->sa.sel, &sa->sel, sizeof(sa->sel));
+	assert_true(fake_xfrm_same_selector(&held->sa.sel, &sa->sel));
 	assert_true(ip_equal(&held->sa.src, &sa->src));
 	assert_int_equal(held->sa.reqid, sa->reqid);
 	assert_int_equal(held->add_time_s, set->add_time_s);
-	assert_memory_equal(&held->sa.encap, &sa->encap, sizeof(sa->encap));
+	assert_int_equal(held->sa.encap.on, sa->encap.on);
+	assert_int_equal(held->sa.encap.sport, sa->encap.sport);
+	assert_int_equal(held->sa.encap.dport, sa->encap.dport);
 	if (exact_time) {
 		const int64_t left_s = world_kernel_left_s(set);
 		const int64_t slack_s = set->listener->timers.kernel_slack_s;
 
-		assert_in_range(left_s - sa_set_left_s(set), slack_s - 1, slack_s);
+		assert_in_range(left_s - sa_set_left_s(set), slack_s - 1, slack_s + 1);
 	}
 }
 
@@ -251,13 +253,21 @@ static void check_flows(const struct sa_set *set)
 	}
 }
 
+/* Can one packet belong to both? A set of RFC 3329 may take any port of the phone. */
+static bool overlap(const struct sa_flow_key *a, const struct sa_flow_key *b)
+{
+	return !memcmp(a->local, b->local, sizeof(a->local)) &&
+	       !memcmp(a->remote, b->remote, sizeof(a->remote)) && a->local_port == b->local_port &&
+	       (a->remote_port == b->remote_port || !a->remote_port || !b->remote_port);
+}
+
 /* The kernel would choose between such SAs by their age. The one exception is a phone that has lost
  * its state and comes back with the client port of its living set: server port to that port. */
 static void check_no_shared_flow(const struct sa_set *a, const struct sa_set *b)
 {
 	for (size_t i = 0; i < a->flow_count; i++) {
 		for (size_t k = 0; k < b->flow_count; k++) {
-			if (memcmp(&a->flows[i].key, &b->flows[k].key, sizeof(a->flows[i].key)) != 0)
+			if (!overlap(&a->flows[i].key, &b->flows[k].key))
 				continue;
 			assert_ptr_equal(a->contact, b->contact);
 			assert_int_equal(a->flows[i].key.local_port, a->listener->server_port);
