@@ -99,38 +99,33 @@ units: $(UNIT_PROGRAMS)
 ktests: all $(KTESTS:%=$(BUILD)/kernel/%)
 
 deps:
-	tests/deps.sh build
+	@tests/deps.sh build
 
 test-deps:
-	tests/deps.sh build
-	tests/deps.sh test
+	@tests/deps.sh test
 
 # Each part begins its own count, ends with one line "N passed, N failed, N skipped", and is red when
 # that says so. `test` counts all of them together.
-RUN := tests/run --results $(BUILD)/tests/results
+RUN := @tests/run --results $(BUILD)/tests/results
 VM  := tests/vm/run $(if $(KERNEL),--kernel $(KERNEL))
 
-unit: units
-	$(RUN) --begin
-	$(RUN) $(UNIT_PROGRAMS)
-	$(RUN) --summary
+unit: test-deps
+	$(Q)$(MAKE) units
+	$(RUN) --begin $(UNIT_PROGRAMS) --summary
 
 kernel: test-deps
-	$(MAKE) ktests
-	$(RUN) --begin
-	$(RUN) --vm "$(VM)" $(KERNEL_PROGRAMS)
-	$(RUN) --summary
+	$(Q)$(MAKE) ktests
+	$(RUN) --begin --vm "$(VM)" $(KERNEL_PROGRAMS) --summary
 
 demo: test-deps
-	$(MAKE) all
-	$(VM) -- tests/demo/demo $(ARGS)
+	$(Q)$(MAKE) all
+	$(Q)$(VM) -- tests/demo/demo $(ARGS)
 
 # Both compilers; every unit and host test; the kernel tests, in one boot; the demo as the README has it.
 test: test-deps
-	$(MAKE) all units ktests
-	$(MAKE) CC=clang BUILD=$(BUILD)/clang all
-	$(RUN) --begin
-	$(RUN) $(UNIT_PROGRAMS) $(HOST_PROGRAMS)
+	$(Q)$(MAKE) all units ktests
+	$(Q)$(MAKE) CC=clang BUILD=$(BUILD)/clang all
+	$(RUN) --begin $(UNIT_PROGRAMS) $(HOST_PROGRAMS)
 	$(RUN) --vm "$(VM)" $(KERNEL_PROGRAMS) tests/demo/demo
 	$(RUN) --summary
 

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# tests/deps.sh build|test: install the Debian packages that building, or building and testing,
+# need. Nothing is done, and nothing said, when all are there.
+
+set -eu
+
+build='
+gcc
+libc6-dev
+libcap-ng-dev
+libconfuse-dev
+libevent-dev
+libjansson-dev
+libmnl-dev
+libnl-3-dev
+libnl-xfrm-3-dev
+libosip2-dev
+libssl-dev
+pkg-config
+uthash-dev
+'
+
+# clang: the second compiler. The kernel for the tests: qemu-system-x86, busybox-static, cpio, kmod,
+# xz-utils. python3-cryptography: AES for the home network of the demo.
+test='
+busybox-static
+clang
+cpio
+iproute2
+jq
+kmod
+libcmocka-dev
+mandoc
+procps
+python3
+python3-cryptography
+qemu-system-x86
+socat
+strace
+tcpdump
+util-linux
+xz-utils
+'
+
+case ${1-} in
+build) wanted=$build ;;
+test) wanted="$build $test" ;;
+*) echo "usage: tests/deps.sh build|test" >&2; exit 2 ;;
+esac
+
+missing=
+for package in $wanted; do
+	state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) || state=
+	case $state in
+	ii*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "deps: these Debian packages are missing, and only root can install them:" >&2
+	echo "deps:  $missing" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "deps: installing$missing"
+apt-get update -q
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y -q --no-install-recommends $missing
