@@ -50,13 +50,20 @@ void config_default(struct config *ret)
 	ret->log_level = LOG_INFO;
 }
 
-/* libconfuse gives no error text to its caller but prints it: this is where it goes instead. */
+/* libconfuse gives no error text to its caller but prints it: this is where it goes instead. And it
+ * forgets where a value stood: that is noted while it parses. */
 struct reader {
 	cfg_t *cfg;
+	const char *path;
 	char why[256];
+	struct {
+		const cfg_opt_t *option;
+		int line;
+	} noted[2 + CONFIG_MAX_LISTENERS * 20];
+	size_t noted_count;
 };
 
-static _Thread_local struct reader *reading; /* libconfuse has no user pointer for its callback */
+static _Thread_local struct reader *reading; /* libconfuse has no user pointer for its callbacks */
 
 __attribute__((format(printf, 2, 0)))
 static void keep_error(cfg_t *cfg, const char *fmt, va_list ap)
@@ -65,10 +72,43 @@ static void keep_error(cfg_t *cfg, const char *fmt, va_list ap)
 
 	if (!reading || reading->why[0])
 		return;
-	n = snprintf(reading->why, sizeof(reading->why), "%s:%d: ",
-		     cfg && cfg->filename ? cfg->filename : "configuration", cfg ? cfg->line : 0);
+	n = snprintf(reading->why, sizeof(reading->why), "%s:%d: ", reading->path,
+		     cfg ? cfg->line : 0);
 	if (n > 0 && (size_t)n < sizeof(reading->why))
 		vsnprintf(reading->why + n, sizeof(reading->why) - (size_t)n, fmt, ap);
+}
+
+static int note_line(cfg_t *cfg, cfg_opt_t *option)
+{
+	const size_t max = sizeof(reading->noted) / sizeof(reading->noted[0]);
+	size_t i = 0;
+
+	while (i < reading->noted_count && reading->noted[i].option != option)
+		i++;
+	if (i == max)
+		return 0;
+	if (i == reading->noted_count)
+		reading->noted_count++;
+	reading->noted[i].option = option;
+	reading->noted[i].line = cfg->line;
+	return 0;
+}
+
+/* Say what is wrong with @key, at the line where it stands. Returns -EINVAL. */
+__attribute__((format(printf, 3, 4)))
+static int wrong(cfg_t *cfg, const char *key, const char *fmt, ...)
+{
+	const cfg_opt_t *option = cfg_getopt(cfg, key);
+	va_list ap;
+
+	for (size_t i = 0; i < reading->noted_count; i++) {
+		if (reading->noted[i].option == option)
+			cfg->line = reading->noted[i].line;
+	}
+	va_start(ap, fmt);
+	keep_error(cfg, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
 }
 
 /* ---- texts to values ---- */
@@ -92,8 +132,7 @@ static int word_value(cfg_t *cfg, const char *key, const struct word *words, int
 		}
 		snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", w->name);
 	}
-	cfg_error(cfg, "%s = \"%s\": it is one of %s", key, text, known);
-	return -EINVAL;
+	return wrong(cfg, key, "%s = \"%s\": it is one of %s", key, text, known);
 }
 
 static const struct word LOG_LEVELS[] = {
@@ -130,17 +169,16 @@ static int number(cfg_t *cfg, const char *key, long min, long max, uint32_t *ret
 {
 	const long value = cfg_getint(cfg, key);
 
-	if (value < min || value > max) {
-		cfg_error(cfg, "%s = %ld: it is a number from %ld to %ld", key, value, min, max);
-		return -EINVAL;
-	}
+	if (value < min || value > max)
+		return wrong(cfg, key, "%s = %ld: it is a number from %ld to %ld", key, value, min,
+			     max);
 	*ret = (uint32_t)value;
 	return 0;
 }
 
 static int port(cfg_t *cfg, const char *key, uint16_t *ret)
 {
-	uint32_t value;
+	uint32_t value = 0;
 	int err = number(cfg, key, 1, 65535, &value);
 
 	if (!err)
@@ -160,11 +198,10 @@ static int port_range(cfg_t *cfg, const char *key, uint16_t *ret_first, uint16_t
 	if (text_to_u32((struct span){ text, dash ? (size_t)(dash - text) : strlen(text) }, 5, 65535,
 			&first) < 0 ||
 	    text_to_u32(span_of(dash ? dash + 1 : text), 5, 65535, &last) < 0 || !first ||
-	    last < first || last - first >= MAX_CLIENT_PORTS) {
-		cfg_error(cfg, "%s = \"%s\": it is a range of at most %d ports, as \"6104-6107\"",
-			  key, text, MAX_CLIENT_PORTS);
-		return -EINVAL;
-	}
+	    last < first || last - first >= MAX_CLIENT_PORTS)
+		return wrong(cfg, key,
+			     "%s = \"%s\": it is a range of at most %d ports, as \"6104-6107\"", key,
+			     text, MAX_CLIENT_PORTS);
 	*ret_first = (uint16_t)first;
 	*ret_last = (uint16_t)last;
 	return 0;
@@ -198,26 +235,23 @@ static int algorithms(cfg_t *cfg, struct select_policy *ret)
 
 	if (!count)
 		return 0; /* the default list */
-	if (count > SELECT_MAX_PAIRS) {
-		cfg_error(cfg, "algorithms: at most %d combinations", SELECT_MAX_PAIRS);
-		return -EINVAL;
-	}
+	if (count > SELECT_MAX_PAIRS)
+		return wrong(cfg, "algorithms", "algorithms: at most %d combinations",
+			     SELECT_MAX_PAIRS);
 	ret->pair_count = 0;
 	for (unsigned i = 0; i < count; i++) {
 		const char *text = cfg_getnstr(cfg, "algorithms", i);
 		struct select_pair pair;
 
-		if (pair_of(text, &pair) < 0) {
-			cfg_error(cfg, "algorithms: \"%s\" is no combination that integrity and "
-				  "encryption can form; examples: aes-gcm, aes-gmac, "
-				  "hmac-sha-1-96/aes-cbc, hmac-sha-1-96/null", text);
-			return -EINVAL;
-		}
+		if (pair_of(text, &pair) < 0)
+			return wrong(cfg, "algorithms",
+				     "algorithms: \"%s\" is no combination that integrity and "
+				     "encryption can form; examples: aes-gcm, aes-gmac, "
+				     "hmac-sha-1-96/aes-cbc, hmac-sha-1-96/null", text);
 		for (size_t k = 0; k < ret->pair_count; k++) {
-			if (ret->pairs[k].alg == pair.alg && ret->pairs[k].ealg == pair.ealg) {
-				cfg_error(cfg, "algorithms: \"%s\" stands there twice", text);
-				return -EINVAL;
-			}
+			if (ret->pairs[k].alg == pair.alg && ret->pairs[k].ealg == pair.ealg)
+				return wrong(cfg, "algorithms",
+					     "algorithms: \"%s\" stands there twice", text);
 		}
 		ret->pairs[ret->pair_count++] = pair;
 	}
@@ -234,9 +268,9 @@ static int encryption_leaves_something(cfg_t *cfg, const struct select_policy *p
 		    encrypts == (p->encryption == SELECT_ENCRYPTION_REQUIRED))
 			return 0;
 	}
-	cfg_error(cfg, "encryption = \"%s\" leaves none of the algorithms of this listener",
-		  cfg_getstr(cfg, "encryption"));
-	return -EINVAL;
+	return wrong(cfg, "encryption",
+		     "encryption = \"%s\" leaves none of the algorithms of this listener",
+		     cfg_getstr(cfg, "encryption"));
 }
 
 static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *const *values)
@@ -253,10 +287,8 @@ static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *co
 
 		while (names[k] && strcmp(text, names[k]))
 			k++;
-		if (!names[k]) {
-			cfg_error(cfg, "%s: \"%s\" is unknown", key, text);
-			return -EINVAL;
-		}
+		if (!names[k])
+			return wrong(cfg, key, "%s: \"%s\" is unknown", key, text);
 		*values[k] = true;
 	}
 	return 0;
@@ -310,19 +342,15 @@ static int read_socket(cfg_t *cfg, struct config *c)
 	char *end;
 	unsigned long bits = strtoul(mode, &end, 8);
 
-	if (path[0] != '/' || strlen(path) >= sizeof(c->socket_path)) {
-		cfg_error(cfg, "path = \"%s\": it is an absolute path of at most %zu characters",
-			  path, sizeof(c->socket_path) - 1);
-		return -EINVAL;
-	}
-	if (*end || end == mode || bits > 0777) {
-		cfg_error(cfg, "mode = \"%s\": it is an octal number as \"0660\"", mode);
-		return -EINVAL;
-	}
-	if (strlen(group) >= sizeof(c->socket_group)) {
-		cfg_error(cfg, "group: too long");
-		return -EINVAL;
-	}
+	if (path[0] != '/' || strlen(path) >= sizeof(c->socket_path))
+		return wrong(cfg, "path",
+			     "path = \"%s\": it is an absolute path of at most %zu characters", path,
+			     sizeof(c->socket_path) - 1);
+	if (*end || end == mode || bits > 0777)
+		return wrong(cfg, "mode", "mode = \"%s\": it is an octal number as \"0660\"",
+			     mode);
+	if (strlen(group) >= sizeof(c->socket_group))
+		return wrong(cfg, "group", "group: too long");
 	snprintf(c->socket_path, sizeof(c->socket_path), "%s", path);
 	snprintf(c->socket_group, sizeof(c->socket_group), "%s", group);
 	c->socket_mode = (mode_t)bits;
@@ -335,16 +363,14 @@ static int read_address(cfg_t *cfg, struct config_listener *l)
 	const char *address;
 
 	for (size_t i = 0; i < sizeof(KEYS) / sizeof(KEYS[0]); i++) {
-		if (!cfg_size(cfg, KEYS[i])) {
-			cfg_error(cfg, "listener \"%s\" has no %s", cfg_title(cfg), KEYS[i]);
-			return -EINVAL;
-		}
+		if (!cfg_size(cfg, KEYS[i]))
+			return wrong(cfg, KEYS[i], "listener \"%s\" has no %s", cfg_title(cfg),
+				     KEYS[i]);
 	}
 	address = cfg_getstr(cfg, "address");
-	if (ip_parse(address, &l->address) < 0) {
-		cfg_error(cfg, "address = \"%s\": it is one IPv4 or IPv6 address", address);
-		return -EINVAL;
-	}
+	if (ip_parse(address, &l->address) < 0)
+		return wrong(cfg, "address", "address = \"%s\": it is one IPv4 or IPv6 address",
+			     address);
 	if (port(cfg, "server-port", &l->server_port) < 0 ||
 	    port_range(cfg, "client-ports", &l->client_port_first, &l->client_port_last) < 0)
 		return -EINVAL;
@@ -361,21 +387,18 @@ static int check_ports(cfg_t *cfg, const struct config_listener *l)
 {
 	static const uint16_t SIP[] = { 5060, 5061 };
 
-	if (is_client_port(l, l->server_port)) {
-		cfg_error(cfg, "server-port %u lies among the client-ports", l->server_port);
-		return -EINVAL;
-	}
+	if (is_client_port(l, l->server_port))
+		return wrong(cfg, "server-port", "server-port %u lies among the client-ports",
+			     l->server_port);
 	for (size_t i = 0; i < sizeof(SIP) / sizeof(SIP[0]); i++) {
-		if (l->server_port == SIP[i] || is_client_port(l, SIP[i])) {
-			cfg_error(cfg, "port %u is for unprotected SIP: choose others", SIP[i]);
-			return -EINVAL;
-		}
+		if (l->server_port == SIP[i] || is_client_port(l, SIP[i]))
+			return wrong(cfg, l->server_port == SIP[i] ? "server-port" : "client-ports",
+				     "port %u is for unprotected SIP: choose others", SIP[i]);
 	}
-	if (l->client_port_last - l->client_port_first < 2) {
-		cfg_error(cfg, "client-ports: at least 3, since a re-registration changes the port "
-			       "while the sets before it still live (TS 33.203 7.4.0)");
-		return -EINVAL;
-	}
+	if (l->client_port_last - l->client_port_first < 2)
+		return wrong(cfg, "client-ports",
+			     "client-ports: at least 3, since a re-registration changes the port "
+			     "while the sets before it still live (TS 33.203 7.4.0)");
 	return 0;
 }
 
@@ -450,9 +473,9 @@ static int read_listeners(cfg_t *cfg, struct config *c)
 			return -EINVAL;
 		for (size_t k = 0; k < i; k++) {
 			if (ports_overlap(&c->listeners[i], &c->listeners[k])) {
-				cfg_error(section, "listeners \"%s\" and \"%s\" share a port",
-					  c->listeners[k].name, c->listeners[i].name);
-				return -EINVAL;
+				return wrong(section, "server-port",
+					     "listeners \"%s\" and \"%s\" share a port",
+					     c->listeners[k].name, c->listeners[i].name);
 			}
 		}
 	}
@@ -469,39 +492,60 @@ static int read_top(cfg_t *cfg, struct config *c)
 	return read_listeners(cfg, c);
 }
 
+/* Fills reader->why on failure. */
+static int parse_file(struct reader *reader, struct config *c)
+{
+	struct stat st;
+	int err = 0, parsed;
+
+	if (stat(reader->path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		err = -EISDIR; /* libconfuse would exit */
+	} else {
+		errno = 0;
+		parsed = cfg_parse(reader->cfg, reader->path);
+		if (parsed == CFG_SUCCESS)
+			return read_top(reader->cfg, c);
+		if (parsed != CFG_FILE_ERROR)
+			return -EINVAL;
+		err = errno ? -errno : -EIO;
+	}
+	snprintf(reader->why, sizeof(reader->why), "%s: %s", reader->path, strerror(-err));
+	return err;
+}
+
+static cfg_t *new_parser(void)
+{
+	cfg_opt_t *const sections[] = { SOCKET_OPTIONS, LISTENER_OPTIONS, OPTIONS };
+	cfg_t *cfg;
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		for (cfg_opt_t *option = sections[i]; option->name; option++)
+			option->validcb = note_line;
+	}
+	cfg = cfg_init(OPTIONS, CFGF_NONE);
+	if (cfg)
+		cfg_set_error_function(cfg, keep_error);
+	return cfg;
+}
+
 int config_read(const char *path, struct config *ret, char *ret_why, size_t why_cap)
 {
-	struct reader reader = { .cfg = cfg_init(OPTIONS, CFGF_NONE) };
+	struct reader reader = { .cfg = new_parser(), .path = path };
 	struct config *c = calloc(1, sizeof(*c));
-	int parsed, err = -ENOMEM;
-	struct stat st;
+	int err = -ENOMEM;
 
-	if (!reader.cfg || !c) {
+	if (reader.cfg && c) {
+		config_default(c);
+		reading = &reader;
+		err = parse_file(&reader, c);
+		reading = NULL;
+	} else {
 		snprintf(reader.why, sizeof(reader.why), "%s: out of memory", path);
-		goto out;
 	}
-	config_default(c);
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) { /* libconfuse would exit */
-		err = -EISDIR;
-		snprintf(reader.why, sizeof(reader.why), "%s: %s", path, strerror(-err));
-		goto out;
-	}
-	cfg_set_error_function(reader.cfg, keep_error);
-	reading = &reader;
-	errno = 0;
-	parsed = cfg_parse(reader.cfg, path);
-	if (parsed == CFG_FILE_ERROR) {
-		err = errno ? -errno : -EIO;
-		snprintf(reader.why, sizeof(reader.why), "%s: %s", path, strerror(-err));
-		goto out;
-	}
-	err = parsed == CFG_SUCCESS ? read_top(reader.cfg, c) : -EINVAL;
-	if (!err)
-		*ret = *c;
-out:
-	reading = NULL;
 	if (err)
 		snprintf(ret_why, why_cap, "%s", reader.why);
+	else
+		*ret = *c;
 	if (reader.cfg)
 		cfg_free(reader.cfg);
 	free(c);

@@ -62,7 +62,7 @@ static int read_done(const struct nlmsghdr *nlh)
 static int read_error(const struct nlmsghdr *nlh)
 {
 	char words[2];
-	int err = nl_verdict(nlh, words, sizeof(words));
+	int err = netlink_verdict(nlh, words, sizeof(words));
 
 	return err ? err : -EBADMSG;
 }
@@ -95,20 +95,20 @@ static int read_piece(const struct dump *dump, uint32_t seq, const void *buf, si
 	return 0;
 }
 
-static int send_request(struct nl_port *port, uint16_t type, uint32_t *ret_seq)
+static int send_request(struct netlink_port *port, uint16_t type, uint32_t *ret_seq)
 {
 	_Alignas(8) uint8_t buf[sizeof(struct nlmsghdr)];
 	struct nlmsghdr *nlh = msg_start(buf, sizeof(buf), type, NLM_F_DUMP, "", 0);
 	int err;
 
-	nl_stamp(port, nlh);
-	err = nl_send(port, nlh, nlh->nlmsg_len);
+	netlink_stamp(port, nlh);
+	err = netlink_send(port, nlh, nlh->nlmsg_len);
 	if (!err)
 		*ret_seq = nlh->nlmsg_seq;
 	return err;
 }
 
-static int run(struct nl_port *port, const struct dump *dump, void *buf)
+static int run(struct netlink_port *port, const struct dump *dump, void *buf)
 {
 	bool done = false;
 	uint32_t seq;
@@ -117,7 +117,7 @@ static int run(struct nl_port *port, const struct dump *dump, void *buf)
 	while (!err && !done) {
 		size_t bytes = 0;
 
-		err = nl_recv(port, buf, XFRM_ANSWER_BYTES, &bytes);
+		err = netlink_recv(port, buf, XFRM_ANSWER_BYTES, &bytes);
 		if (!err)
 			err = read_piece(dump, seq, buf, bytes, &done);
 		explicit_bzero(buf, bytes);
@@ -132,11 +132,11 @@ static int dump_all(struct xfrm *x, const struct dump *dump)
 	int err = buf ? 0 : -ENOMEM;
 
 	if (!err && x->dump.fd < 0)
-		err = nl_open(NETLINK_XFRM, &x->dump);
+		err = netlink_open(NETLINK_XFRM, &x->dump);
 	if (!err) {
 		err = run(&x->dump, dump, buf);
 		if (err)
-			nl_close(&x->dump);
+			netlink_close(&x->dump);
 	}
 	free(buf);
 	return err;

@@ -21,7 +21,7 @@
 #define EVENT_BYTES 8192
 
 struct xfrm_events {
-	struct nl_port port;
+	struct netlink_port port;
 	_Alignas(8) uint8_t buf[EVENT_BYTES];
 };
 
@@ -43,12 +43,12 @@ int xfrm_events_open(size_t rcvbuf_bytes, struct xfrm_events **ret)
 
 	if (!e)
 		return -ENOMEM;
-	err = nl_socket(NETLINK_XFRM, &e->port);
+	err = netlink_socket(NETLINK_XFRM, &e->port);
 	if (err) {
 		free(e);
 		return err;
 	}
-	nl_set_buffer(e->port.fd, SO_RCVBUF, rcvbuf_bytes);
+	netlink_set_buffer(e->port.fd, SO_RCVBUF, rcvbuf_bytes);
 	err = join_groups(e->port.fd);
 	if (err) {
 		xfrm_events_close(e);
@@ -62,7 +62,7 @@ void xfrm_events_close(struct xfrm_events *e)
 {
 	if (!e)
 		return;
-	nl_close(&e->port);
+	netlink_close(&e->port);
 	free(e);
 }
 
@@ -144,7 +144,7 @@ static bool read_policy_expire(const struct nlmsghdr *nlh, struct xfrm_event *re
 	return policy_event(nlh, &info, sizeof(struct xfrm_user_polexpire), ret);
 }
 
-bool event_read(const struct nlmsghdr *nlh, struct xfrm_event *ret)
+bool xfrm_event_parse(const struct nlmsghdr *nlh, struct xfrm_event *ret)
 {
 	switch (nlh->nlmsg_type) {
 	case XFRM_MSG_EXPIRE:
@@ -171,7 +171,7 @@ static void read_datagram(struct xfrm_events *e, size_t bytes,
 	while ((nlh = msg_walk(e->buf, bytes, &offset))) {
 		struct xfrm_event event;
 
-		if (event_read(nlh, &event))
+		if (xfrm_event_parse(nlh, &event))
 			each(&event, arg);
 	}
 }
@@ -183,7 +183,7 @@ int xfrm_events_read(struct xfrm_events *e, size_t max,
 
 	for (size_t i = 0; i < max; i++) {
 		size_t bytes = 0;
-		int err = nl_recv(&e->port, e->buf, sizeof(e->buf), &bytes);
+		int err = netlink_recv(&e->port, e->buf, sizeof(e->buf), &bytes);
 
 		if (err == -EAGAIN)
 			return 0;

@@ -21,38 +21,38 @@
 
 /* ---- netlink.c ---- */
 
-struct nl_port {
+struct netlink_port {
 	int fd; /* -1: closed */
 	uint32_t portid;
 	uint32_t seq; /* of the last message stamped */
 };
 
 /* Socket, bound to a port id of the kernel's choice. */
-int nl_socket(int protocol, struct nl_port *ret);
+int netlink_socket(int protocol, struct netlink_port *ret);
 /* The same with CAP_ACK, EXT_ACK and large buffers: for requests. -ENOPROTOOPT: see xfrm_open(). */
-int nl_open(int protocol, struct nl_port *ret);
-void nl_close(struct nl_port *port);
+int netlink_open(int protocol, struct netlink_port *ret);
+void netlink_close(struct netlink_port *port);
 
 /* @option SO_SNDBUF or SO_RCVBUF; beyond the system's limit where privileged. Best effort. */
-void nl_set_buffer(int fd, int option, size_t bytes);
+void netlink_set_buffer(int fd, int option, size_t bytes);
 
 /* Give a message its sequence number (never 0) and our port id. */
-void nl_stamp(struct nl_port *port, struct nlmsghdr *nlh);
+void netlink_stamp(struct netlink_port *port, struct nlmsghdr *nlh);
 
-int nl_send(const struct nl_port *port, const void *buf, size_t bytes);
+int netlink_send(const struct netlink_port *port, const void *buf, size_t bytes);
 
 /* One datagram, without waiting: -EAGAIN when there is none. A datagram that is not the kernel's is
  * dropped and counts as one of 0 bytes. -ENOBUFS: some were lost; -EMSGSIZE: this one is. */
-int nl_recv(const struct nl_port *port, void *buf, size_t cap, size_t *ret_bytes);
+int netlink_recv(const struct netlink_port *port, void *buf, size_t cap, size_t *ret_bytes);
 
 /* The verdict of an NLMSG_ERROR: 0 or negative errno; -EBADMSG when it is no such message. The
  * kernel's words go to @text, "" when there are none. */
-int nl_verdict(const struct nlmsghdr *nlh, char *text, size_t cap);
+int netlink_verdict(const struct nlmsghdr *nlh, char *text, size_t cap);
 
 /* Send @request alone and find its answer, a message within @buf. Returns the verdict when the
  * answer is an error; -EIO when there is no answer. @buf may be wiped after use, not before. */
-int nl_ask(struct nl_port *port, struct nlmsghdr *request, void *buf, size_t cap,
-	   const struct nlmsghdr **ret);
+int netlink_ask(struct netlink_port *port, struct nlmsghdr *request, void *buf, size_t cap,
+		const struct nlmsghdr **ret);
 
 /* ---- msg.c: parts of messages ---- */
 
@@ -92,7 +92,7 @@ int msg_selector(const struct xfrm_sel *sel, struct xfrm_selector *ret); /* 0 or
 struct xfrm_sel msg_read_selector(const struct xfrm_selector *selector);
 
 /* ---- msg_sa.c, msg_policy.c: whole messages; -EINVAL: not legal, -ENOSPC: @cap is too small ----
- * Flags are NLM_F_REQUEST and what the type needs; nl_stamp() and NLM_F_ACK come later. */
+ * Flags are NLM_F_REQUEST and what the type needs; netlink_stamp() and NLM_F_ACK come later. */
 
 int msg_add_sa(void *buf, size_t cap, const struct xfrm_sa *sa);
 int msg_change_sa(void *buf, size_t cap, const struct xfrm_sa_change *change);
@@ -126,7 +126,7 @@ int query_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, 
 /* ---- event.c ---- */
 
 /* False: a message that is nobody's business here. */
-bool event_read(const struct nlmsghdr *nlh, struct xfrm_event *ret);
+bool xfrm_event_parse(const struct nlmsghdr *nlh, struct xfrm_event *ret);
 
 /* ---- txn.c ---- */
 
@@ -147,7 +147,7 @@ struct xfrm_step {
 };
 
 struct xfrm {
-	struct nl_port req, dump, diag; /* dump and diag are opened when they are wanted */
+	struct netlink_port req, dump, diag; /* dump and diag are opened when they are wanted */
 	uint64_t datagrams, messages;
 
 	struct xfrm_step steps[XFRM_TXN_MESSAGES];

@@ -38,7 +38,7 @@ static int bind_port(int fd, uint32_t *ret_portid)
 	return 0;
 }
 
-int nl_socket(int protocol, struct nl_port *ret)
+int netlink_socket(int protocol, struct netlink_port *ret)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 	uint32_t portid = 0;
@@ -51,11 +51,11 @@ int nl_socket(int protocol, struct nl_port *ret)
 		close(fd);
 		return err;
 	}
-	*ret = (struct nl_port){.fd = fd, .portid = portid};
+	*ret = (struct netlink_port){.fd = fd, .portid = portid};
 	return 0;
 }
 
-void nl_set_buffer(int fd, int option, size_t bytes)
+void netlink_set_buffer(int fd, int option, size_t bytes)
 {
 	int value = bytes > INT32_MAX ? INT32_MAX : (int)bytes;
 	int force = option == SO_SNDBUF ? SO_SNDBUFFORCE : SO_RCVBUFFORCE;
@@ -64,11 +64,11 @@ void nl_set_buffer(int fd, int option, size_t bytes)
 		(void)setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value));
 }
 
-int nl_open(int protocol, struct nl_port *ret)
+int netlink_open(int protocol, struct netlink_port *ret)
 {
-	struct nl_port port;
+	struct netlink_port port;
 	int one = 1;
-	int err = nl_socket(protocol, &port);
+	int err = netlink_socket(protocol, &port);
 
 	if (err)
 		return err;
@@ -78,20 +78,20 @@ int nl_open(int protocol, struct nl_port *ret)
 		close(port.fd);
 		return -ENOPROTOOPT;
 	}
-	nl_set_buffer(port.fd, SO_SNDBUF, REQUEST_BUFFER_BYTES);
-	nl_set_buffer(port.fd, SO_RCVBUF, REQUEST_BUFFER_BYTES);
+	netlink_set_buffer(port.fd, SO_SNDBUF, REQUEST_BUFFER_BYTES);
+	netlink_set_buffer(port.fd, SO_RCVBUF, REQUEST_BUFFER_BYTES);
 	*ret = port;
 	return 0;
 }
 
-void nl_close(struct nl_port *port)
+void netlink_close(struct netlink_port *port)
 {
 	if (port->fd >= 0)
 		close(port->fd);
 	port->fd = -1;
 }
 
-void nl_stamp(struct nl_port *port, struct nlmsghdr *nlh)
+void netlink_stamp(struct netlink_port *port, struct nlmsghdr *nlh)
 {
 	if (++port->seq == 0)
 		port->seq = 1;
@@ -99,7 +99,7 @@ void nl_stamp(struct nl_port *port, struct nlmsghdr *nlh)
 	nlh->nlmsg_pid = port->portid;
 }
 
-int nl_send(const struct nl_port *port, const void *buf, size_t bytes)
+int netlink_send(const struct netlink_port *port, const void *buf, size_t bytes)
 {
 	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = bytes};
@@ -119,7 +119,7 @@ int nl_send(const struct nl_port *port, const void *buf, size_t bytes)
 	return (size_t)n == bytes ? 0 : -EIO;
 }
 
-int nl_recv(const struct nl_port *port, void *buf, size_t cap, size_t *ret_bytes)
+int netlink_recv(const struct netlink_port *port, void *buf, size_t cap, size_t *ret_bytes)
 {
 	struct sockaddr_nl from = {0};
 	struct iovec iov = {.iov_base = buf, .iov_len = cap};
@@ -161,7 +161,7 @@ static void copy_words(const struct nlmsghdr *nlh, const struct nlmsgerr *err, c
 	text[cap - 1] = '\0';
 }
 
-int nl_verdict(const struct nlmsghdr *nlh, char *text, size_t cap)
+int netlink_verdict(const struct nlmsghdr *nlh, char *text, size_t cap)
 {
 	struct nlmsgerr err;
 
@@ -185,7 +185,7 @@ static const struct nlmsghdr *find_seq(const void *buf, size_t bytes, uint32_t s
 	return nlh;
 }
 
-static int read_answer(struct nl_port *port, uint32_t seq, void *buf, size_t cap,
+static int read_answer(struct netlink_port *port, uint32_t seq, void *buf, size_t cap,
 		       const struct nlmsghdr **ret)
 {
 	int missing = -EIO;
@@ -193,7 +193,7 @@ static int read_answer(struct nl_port *port, uint32_t seq, void *buf, size_t cap
 	for (int i = 0; i < STRAY_DATAGRAMS; i++) {
 		const struct nlmsghdr *nlh;
 		size_t bytes = 0;
-		int err = nl_recv(port, buf, cap, &bytes);
+		int err = netlink_recv(port, buf, cap, &bytes);
 
 		if (err == -EAGAIN)
 			return missing;
@@ -210,19 +210,19 @@ static int read_answer(struct nl_port *port, uint32_t seq, void *buf, size_t cap
 	return missing;
 }
 
-int nl_ask(struct nl_port *port, struct nlmsghdr *request, void *buf, size_t cap,
-	   const struct nlmsghdr **ret)
+int netlink_ask(struct netlink_port *port, struct nlmsghdr *request, void *buf, size_t cap,
+		const struct nlmsghdr **ret)
 {
 	const struct nlmsghdr *answer = NULL;
 	char words[2];
 	int err;
 
-	nl_stamp(port, request);
-	err = nl_send(port, request, request->nlmsg_len);
+	netlink_stamp(port, request);
+	err = netlink_send(port, request, request->nlmsg_len);
 	if (!err)
 		err = read_answer(port, request->nlmsg_seq, buf, cap, &answer);
 	if (!err && answer->nlmsg_type == NLMSG_ERROR)
-		err = nl_verdict(answer, words, sizeof(words));
+		err = netlink_verdict(answer, words, sizeof(words));
 	if (!err)
 		*ret = answer;
 	return err;
@@ -237,7 +237,7 @@ int xfrm_open(struct xfrm **ret)
 		return -ENOMEM;
 	x->dump.fd = -1;
 	x->diag.fd = -1;
-	err = nl_open(NETLINK_XFRM, &x->req);
+	err = netlink_open(NETLINK_XFRM, &x->req);
 	if (err) {
 		free(x);
 		return err;
@@ -250,9 +250,9 @@ void xfrm_close(struct xfrm *x)
 {
 	if (!x)
 		return;
-	nl_close(&x->req);
-	nl_close(&x->dump);
-	nl_close(&x->diag);
+	netlink_close(&x->req);
+	netlink_close(&x->dump);
+	netlink_close(&x->diag);
 	explicit_bzero(x, sizeof(*x));
 	free(x);
 }

@@ -23,7 +23,7 @@ int xfrm_get_sa_counters(struct xfrm *x, const struct xfrm_sa_id *id, struct xfr
 	int err = msg_get_counters(buf, sizeof(buf), id);
 
 	if (!err)
-		err = nl_ask(&x->req, (void *)buf, x->answer, sizeof(x->answer), &answer);
+		err = netlink_ask(&x->req, (void *)buf, x->answer, sizeof(x->answer), &answer);
 	return err ? err : msg_read_counters(answer, ret);
 }
 
@@ -36,7 +36,7 @@ int xfrm_get_sa(struct xfrm *x, const struct xfrm_sa_id *id, struct xfrm_sa_stat
 
 	if (err)
 		return err;
-	err = nl_ask(&x->req, (void *)buf, x->answer, sizeof(x->answer), &answer);
+	err = netlink_ask(&x->req, (void *)buf, x->answer, sizeof(x->answer), &answer);
 	if (!err)
 		err = msg_read_sa(answer, &sa);
 	explicit_bzero(x->answer, sizeof(x->answer));
@@ -66,7 +66,7 @@ int query_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, 
 	int err = msg_get_policy(buf, sizeof(buf), dir, sel, if_id);
 
 	if (!err)
-		err = nl_ask(&x->req, (void *)buf, x->answer, sizeof(x->answer), &answer);
+		err = netlink_ask(&x->req, (void *)buf, x->answer, sizeof(x->answer), &answer);
 	return err ? err : read_policy(answer, ret, ret_add_time);
 }
 

@@ -30,7 +30,7 @@ static int ask(struct xfrm *x, uint16_t type, uint16_t flags, const struct inet_
 
 	if (!msg_start(buf, sizeof(buf), type, flags, req, sizeof(*req)))
 		return -ENOSPC;
-	return nl_ask(&x->diag, (void *)buf, x->answer, sizeof(x->answer), ret);
+	return netlink_ask(&x->diag, (void *)buf, x->answer, sizeof(x->answer), ret);
 }
 
 /* -ENOENT: no connection, though perhaps a listener or a remainder. */
@@ -79,6 +79,6 @@ int xfrm_destroy_tcp(struct xfrm *x, const struct ip_addr *local, uint16_t local
 	memcpy(req.id.idiag_src, local->bytes, ip_bytes(local));
 	memcpy(req.id.idiag_dst, remote->bytes, ip_bytes(remote));
 	if (x->diag.fd < 0)
-		err = nl_open(NETLINK_SOCK_DIAG, &x->diag);
+		err = netlink_open(NETLINK_SOCK_DIAG, &x->diag);
 	return err ? err : destroy(x, &req);
 }

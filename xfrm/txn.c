@@ -60,7 +60,7 @@ static void append(struct xfrm *x, struct xfrm_step *step)
 {
 	struct nlmsghdr *nlh = tail(x);
 
-	nl_stamp(&x->req, nlh);
+	netlink_stamp(&x->req, nlh);
 	step->offset = x->txn_bytes;
 	step->seq = nlh->nlmsg_seq;
 	x->txn_last = x->txn_bytes;
@@ -150,7 +150,7 @@ static int send_buffer(struct xfrm *x)
 	int err;
 
 	message(x, x->txn_last)->nlmsg_flags |= NLM_F_ACK;
-	err = nl_send(&x->req, x->txn_buf, x->txn_bytes);
+	err = netlink_send(&x->req, x->txn_buf, x->txn_bytes);
 	if (!err) {
 		x->datagrams++;
 		x->messages += x->txn_messages;
@@ -170,7 +170,7 @@ static void take_answer(struct xfrm *x, const struct nlmsghdr *nlh)
 {
 	struct xfrm_step *step = find_step(x, nlh->nlmsg_seq);
 	char words[sizeof(step->kernel)];
-	int err = nl_verdict(nlh, words, sizeof(words));
+	int err = netlink_verdict(nlh, words, sizeof(words));
 
 	if (!step || err == -EBADMSG)
 		return;
@@ -197,7 +197,7 @@ static int read_answers(struct xfrm *x)
 
 	for (int i = 0; i < MAX_ANSWERS; i++) {
 		size_t bytes = 0;
-		int err = nl_recv(&x->req, x->answer, sizeof(x->answer), &bytes);
+		int err = netlink_recv(&x->req, x->answer, sizeof(x->answer), &bytes);
 
 		if (err == -ENOBUFS || err == -EMSGSIZE)
 			doubt = -ENOBUFS;
@@ -219,7 +219,7 @@ static int repeat(struct xfrm *x, const struct xfrm_step *step)
 	nlh->nlmsg_flags |= NLM_F_ACK;
 	x->datagrams++;
 	x->messages++;
-	return nl_ask(&x->req, nlh, x->answer, sizeof(x->answer), &answer);
+	return netlink_ask(&x->req, nlh, x->answer, sizeof(x->answer), &answer);
 }
 
 /* Is there such an SA and was it made by this transaction, that is, since @since_s? */

@@ -44,13 +44,14 @@ class Agreement:
         algorithms = tuple(sorted(expand(self.chosen["alg"], self.chosen["ealg"], ck, ik,
                                          self.chosen["prot"])))
         mode = "transport" if self.chosen["mod"] == "trans" else "tunnel"
+        encap = self.chosen["mod"].lower() == "udp-enc-tun"
         wanted = {}
         for name, upwards, spi, sport, dport in self.flows():
             ends = (self.ue_address, self.pcscf_address) if upwards \
                 else (self.pcscf_address, self.ue_address)
             wanted[(*ends, self.chosen["prot"], spi)] = {
                 "name": name, "mode": mode, "sport": sport, "dport": dport,
-                "algorithms": algorithms, "encap": self.chosen["mod"] == "UDP-enc-tun"}
+                "algorithms": algorithms, "encap": encap}
         return wanted
 
 

@@ -64,6 +64,8 @@ class Child:
 
     def say(self, line):
         """Returns the place in the list of events from where on the effects are."""
+        while self.lab.pump(0):
+            pass
         mark = len(self.lab.events)
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
@@ -113,6 +115,7 @@ class Lab:
         self.daemon = self.front_end = self.capture = None
         self.phone_count = 0
         self.newest_phone = None
+        self.may_happen = ()  # "failed": phones are expected to fail
 
     def __enter__(self):
         return self
@@ -196,8 +199,11 @@ class Lab:
         self.tell(event)
 
     def pump(self, limit_s):
-        for key, _ in self.selector.select(limit_s):
+        """Read what the programs said, waiting for it at most so long. Was there anything?"""
+        ready = self.selector.select(limit_s)
+        for key, _ in ready:
             key.data.read()
+        return bool(ready)
 
     def wait(self, who, name, since=0, limit_s=LIMIT_S, unless=(), **fields):
         """The first event from @since on with this name and these fields. An event named in
@@ -208,6 +214,8 @@ class Lab:
             while at < len(self.events):
                 event = self.events[at]
                 at += 1
+                if event["event"] == "failed" and "failed" not in (name, *self.may_happen):
+                    raise Failure(f"{event['who']} said \"{line_of(event)}\"")
                 if event["who"] != who:
                     continue
                 if event["event"] == name and all(event.get(key) == value
@@ -219,6 +227,11 @@ class Lab:
             if left <= 0:
                 raise Failure(f"{who}: no \"{name}\" within {limit_s} s")
             self.pump(left)
+
+    def front_end_options(self, transport):
+        """An OPTIONS to the phone; where its events begin, and the last of them."""
+        mark = self.front_end.say(f"options {transport}")
+        return mark, self.wait("pcscf", "answered", since=mark, unless=("error",))
 
     def find(self, who, name, since=0, **fields):
         """The events of this kind so far."""

@@ -6,6 +6,7 @@ Traffic never leaves them.
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import subprocess
@@ -39,6 +40,7 @@ class Namespace:
             finally:
                 set_namespace(before.fileno())
 
+    @functools.cache
     def mac(self, device):
         return bytes.fromhex(
             json.loads(self.ip("-j", "link", "show", "dev", device))[0]["address"].replace(":", ""))

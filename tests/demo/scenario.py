@@ -35,6 +35,7 @@ class Scenario:
         self.keys = None
         self.policies_before = None
         self.spis = set()      # all that were agreed on
+        self.counted = {}      # packets of each flow when they were last looked at
 
     def run(self, reregister=False):
         self.before()
@@ -99,7 +100,7 @@ class Scenario:
     def check_choice(self, chosen):
         text = ", ".join(f"{name}={chosen[name]}" for name in ("alg", "ealg", "prot", "mod"))
         self.story.say(f"The home network answers 401 with CK and IK; the daemon chooses {text}.")
-        wanted = {"prot": self.variant.prot, "mod": self.variant.mod}
+        wanted = {"prot": self.variant.prot, "mod": self.variant.mod.lower()}
         if self.variant.alg:
             wanted.update(alg=self.variant.alg, ealg=self.variant.ealg)
         got = {name: chosen[name] for name in wanted}
@@ -114,8 +115,8 @@ class Scenario:
         """Before the 401 leaves, all SAs of a temporary set are there."""
         story, lab = self.story, self.lab
         story.step("The set of SAs, before the 401 leaves")
-        story.block(lab.secagreectl("list"))
-        story.block(kernel.sas_to_show(lab.pcscf_host))
+        story.block(lambda: lab.secagreectl("list"))
+        story.block(lambda: kernel.sas_to_show(lab.pcscf_host))
         sas = kernel.sas(lab.pcscf_host)
         self.check_sas(sas, "the P-CSCF's kernel holds exactly the SAs of the agreement, keys too")
         story.check(all(sa.replay_window >= 64 for sa in sas), "replay windows are 64 or more")
@@ -190,9 +191,8 @@ class Scenario:
     def options(self, transport):
         story, lab = self.story, self.lab
         story.step(f"A request to the phone over {transport.upper()}")
-        before = self.packets_by_flow()
-        mark = lab.front_end.say(f"options {transport}")
-        answered = lab.wait("pcscf", "answered", since=mark, unless=("error",))
+        before = self.counted
+        mark, answered = lab.front_end_options(transport)
         event, request = self.message(mark, "sent", "OPTIONS")
         self.show(event, request, "Via")
         event, response = self.message(mark, "received", "OPTIONS")
@@ -252,12 +252,27 @@ class Scenario:
         name = "port1" if self.variant.dialect == "rfc3329" else "port_c"
         story.check(first[0][name] != first[1][name],
                     "the new set has a port of its own at the P-CSCF", str(first))
+        self.take_new_set_in_use(old["set"], new["set"])
+        story.block(lambda: lab.secagreectl("list"))
+
+    def take_new_set_in_use(self, old, new):
+        """TS 33.203 7.4.2a: requests to the phone go over the old set until the phone has sent
+        something over the new one, here its answer."""
+        story, lab = self.story, self.lab
+        flows = ("down", "up") if self.variant.dialect == "rfc3329" else ("pc->us", "uc->ps")
         before = self.packets_by_flow()
-        mark = lab.front_end.say("options udp")
-        lab.wait("pcscf", "answered", since=mark, unless=("error",))
-        flows = ("up", "down") if self.variant.dialect == "rfc3329" else ("pc->us", "uc->ps")
-        self.check_moved(before, *flows, text="requests to the phone now use the new set, {}")
-        story.block(lab.secagreectl("list"))
+        story.equal(self.state(new), "new", "the second set is new")
+        lab.front_end_options("udp")
+        after = self.packets_by_flow()
+        story.equal([after[flow] > before[flow] for flow in flows], [False, True],
+                    "a request still used the first set, its answer the second")
+        story.equal((self.state(old), self.state(new)), ("old", "current"),
+                    "that took the second in use, the first is old")
+        lab.front_end_options("udp")
+        self.check_moved(after, *flows, text="the next request and its answer used {}")
+
+    def state(self, set_id):
+        return self.control.call("sa.show", set=set_id)["state"]
 
     def deregister(self):
         story, lab = self.story, self.lab
@@ -276,7 +291,7 @@ class Scenario:
     def nothing_left(self):
         story, lab = self.story, self.lab
         story.step("Nothing is left")
-        story.block(lab.secagreectl("list"))
+        story.block(lambda: lab.secagreectl("list"))
         story.equal(self.control.call("sa.list")["total"], 0, "the daemon lists no set")
         for host, whose in ((lab.pcscf_host, "P-CSCF"), (lab.phone_host, "phone")):
             story.equal(kernel.sa_count(host), 0, f"the {whose}'s kernel holds no SA")
@@ -345,13 +360,14 @@ class Scenario:
 
     def check_moved(self, before, *flows, text):
         """The packet counters of these flows moved and of no others; both ends agree."""
-        def both():
-            return [self.packets_by_flow(host)
-                    for host in (self.lab.pcscf_host, self.lab.phone_host)]
-        self.lab.until(lambda: len({tuple(sorted(one.items())) for one in both()}) == 1,
-                       "both ends count the same packets on every SA")
-        after = self.packets_by_flow()
-        moved = {flow for flow, packets in after.items() if packets > (before or {}).get(flow, 0)}
+        before = before or {}
+
+        def both_agree():
+            self.counted = self.packets_by_flow()
+            return self.counted == self.packets_by_flow(self.lab.phone_host)
+        self.lab.until(both_agree, "both ends count the same packets on every SA")
+        after = self.counted
+        moved = {flow for flow, packets in after.items() if packets > before.get(flow, 0)}
         wanted = set(flows)
         held = wanted <= moved if self.variant.transport == "tcp" else wanted == moved
         self.story.check(held, text.format(" and ".join(flows)) + ", and both ends count alike",

@@ -31,7 +31,10 @@ class Story:
         self._print(f"   {text}")
 
     def block(self, text):
-        """Output of a program, as it came."""
+        """Output of a program, as it came; a function is called for it if anybody looks."""
+        if self.quiet:
+            return
+        text = text() if callable(text) else text
         for line in text.rstrip("\n").split("\n"):
             self._print(f"   | {line.expandtabs(4)}", "dim")
 

@@ -17,7 +17,7 @@ import time
 ETH_IPV4 = 0x0800
 ETH_IPV6 = 0x86DD
 TCP, UDP, ESP, AH, FRAGMENT, ICMPV6 = 6, 17, 50, 51, 44, 58
-NAMES = {1: "ICMP", TCP: "TCP", UDP: "UDP", ESP: "ESP", AH: "AH", ICMPV6: "ICMPv6"}
+NAMES = {0: "IPv6 options", 1: "ICMP", TCP: "TCP", UDP: "UDP", ESP: "ESP", AH: "AH", ICMPV6: "ICMPv6"}
 ENCAP_PORT = 4500
 SPI_OFFSETS = {"ESP": 0, "AH": 4, "ESP-in-UDP": 0}
 READY_TIMEOUT_S = 30
@@ -25,36 +25,54 @@ NOBODY = bytes.fromhex("020000000000")  # a MAC that no host here has
 
 
 class Packet:
-    """An IP packet. Ports are None where there are none, @payload is what TCP or UDP carries."""
+    """An IP packet. Ports are None where there are none, @payload is what TCP or UDP carries.
+    Of a packet that was sent in fragments only the first has these; take() links the rest."""
 
     def __init__(self, time, family, data):
         self.time = time
-        self.sport = self.dport = None
+        self.sport = self.dport = self.spi = None
         self.payload = b""
-        if family == ETH_IPV4:
-            self.src, self.dst = (socket.inet_ntoa(data[at:at + 4]) for at in (12, 16))
-            self.proto = data[9]
-            first = struct.unpack(">H", data[6:8])[0] & 0x1FFF == 0
-            body = data[(data[0] & 15) * 4:struct.unpack(">H", data[2:4])[0]]
-        else:
-            self.src, self.dst = (socket.inet_ntop(socket.AF_INET6, data[at:at + 16])
-                                  for at in (8, 24))
-            self.proto, first, body = data[6], True, data[40:40 + struct.unpack(">H", data[4:6])[0]]
-            if self.proto == FRAGMENT:
-                first = struct.unpack(">H", body[2:4])[0] & 0xFFF8 == 0
-                self.proto, body = body[0], body[8:]
-        if self.proto in (TCP, UDP) and first:
+        self.fragment = None  # what the fragments of one packet have in common
+        self.is_rest = False
+        self.head = None      # the first fragment
+        body = self._ipv4(data) if family == ETH_IPV4 else self._ipv6(data)
+        if self.is_rest:
+            return
+        if self.proto in (TCP, UDP):
             self.sport, self.dport = struct.unpack(">HH", body[:4])
             self.payload = body[8 if self.proto == UDP else (body[12] >> 4) * 4:]
-        self.spi = None
-        self.is_rest = not first  # of a packet that was sent in fragments
-        if first and self.kind in SPI_OFFSETS:
+        if self.kind in SPI_OFFSETS:
             at = SPI_OFFSETS[self.kind]
             self.spi = int.from_bytes((self.payload or body)[at:at + 4], "big")
+
+    def _ipv4(self, data):
+        self.src, self.dst = (socket.inet_ntoa(data[at:at + 4]) for at in (12, 16))
+        self.proto = data[9]
+        length, number, offset = struct.unpack(">HHH", data[2:8])
+        self._fragment(number, offset & 0x1FFF, offset & 0x2000)
+        return data[(data[0] & 15) * 4:length]
+
+    def _ipv6(self, data):
+        self.src, self.dst = (socket.inet_ntop(socket.AF_INET6, data[at:at + 16])
+                              for at in (8, 24))
+        length, self.proto = struct.unpack(">HB", data[4:7])
+        body = data[40:40 + length]
+        if self.proto == FRAGMENT:
+            offset, number = struct.unpack(">HI", body[2:8])
+            self.proto, body = body[0], body[8:]
+            self._fragment(number, offset & 0xFFF8, offset & 1)
+        return body
+
+    def _fragment(self, number, offset, more):
+        self.is_rest = bool(offset)
+        if offset or more:
+            self.fragment = self.src, self.dst, self.proto, number
 
     @property
     def kind(self):
         """ESP, AH, ESP-in-UDP, TCP, UDP, ..."""
+        if self.head:
+            return self.head.kind
         if self.proto == UDP and ENCAP_PORT in (self.sport, self.dport) \
                 and self.payload[:4] != bytes(4):
             return "ESP-in-UDP"
@@ -138,7 +156,12 @@ class Capture:
                     raise OSError("tcpdump lags behind")
                 seen += file.new_packets()
             taken += (packet for packet in seen if not packet.payload.startswith(b"mark "))
-        return sorted(taken, key=lambda packet: packet.time)
+        taken.sort(key=lambda packet: packet.time)
+        heads = {packet.fragment: packet for packet in taken
+                 if packet.fragment and not packet.is_rest}
+        for packet in taken:
+            packet.head = heads.get(packet.fragment) if packet.is_rest else None
+        return taken
 
     def stop(self):
         """Ends the capture; returns how many packets it lost."""

@@ -33,7 +33,8 @@ def program(name):
 
 
 def run(*argv, **more):
-    return subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False, **more)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                          **more)
 
 
 def same(name, told, true):
@@ -76,7 +77,9 @@ def code_keys(source):
         for kind, key, default in re.findall(r'CFG_(\w+)\("([^"]+)", ([^,]+),', rows):
             if kind != "SEC":
                 default = paths.get(default, default).strip('"')
-                keys[SECTIONS[table], key] = default if "NODEFAULT" not in line_of(rows, key) else None
+                if "NODEFAULT" in line_of(rows, key):
+                    default = None
+                keys[SECTIONS[table], key] = default
     return keys
 
 
@@ -143,7 +146,8 @@ def check_words(source, page):
         T.ok(words and all(word in text.get(key, "") for word in words),
              f"{key}: the page has each word that it may be", *words)
     for key in ("protocols", "modes"):
-        names = re.search(rf"{key.upper()}\[\] = \{{ (.*?), NULL", source)[1].replace('"', "").split(", ")
+        row = re.search(rf"{key.upper()}\[\] = \{{ (.*?), NULL", source)[1]
+        names = re.findall(r'"([^"]+)"', row)
         T.ok(all(name in text.get(key, "") for name in names), f"{key}: the page has each of them",
              *names)
     for key, low, high in re.findall(r'number\(cfg, "([\w-]+)", (\w+), (\w+)', source):
@@ -152,7 +156,7 @@ def check_words(source, page):
 
 
 def check_algorithms(page):
-    """Each combination in the page's table is one that the daemon takes, and there are no others."""
+    """Each combination in the page's table is one that the daemon takes, and none is missing."""
     told = set(re.findall(r"^\.It Ql (\S+) Ta", page, re.M))
     true = set()
     for alg in ("hmac-md5-96", "hmac-sha-1-96", "aes-gmac", "null"):
@@ -210,8 +214,8 @@ def code_methods():
     table = re.search(r"COMMANDS\[\] = \{(.*?)\n\};", source, re.S)[1]
     table = table.replace("SET_REQUIRED", '{ "set", PARAM_SET, true, "" }')
     methods = {}
-    for method, params in re.findall(r'\{ "([\w]+\.[\w]+)", (.*?)(?=\n\t\{ "\w+\.|\n\t\{ 0 \})', table,
-                                     re.S):
+    rows = re.findall(r'\{ "(\w+\.\w+)", (.*?)(?=\n\t\{ "\w+\.|\n\t\{ 0 \})', table, re.S)
+    for method, params in rows:
         methods[method] = [(name, TYPES[kind], required == "true") for name, kind, required in
                            re.findall(r'\{ "(\w+)", PARAM_(\w+), (\w+),', params)]
     return methods
@@ -227,7 +231,8 @@ def page_methods(page):
 def code_reasons():
     """{token: (code and phrase or "", verdict or "")} of the table of reasons."""
     source = manual.read("daemon", "refusal.c")
-    rows = re.findall(r'\[REASON_\w+\] = \{ "(\w+)",\s+(\d+),\s+(NULL|"[^"]*"),\s+VERDICT_(\w+)', source)
+    rows = re.findall(r'\[REASON_\w+\] = \{ "(\w+)",\s+(\d+),\s+(NULL|"[^"]*"),\s+VERDICT_(\w+)',
+                      source)
     return {token: (f"{code} {phrase[1:-1]}" if code != "0" else "",
                     verdict.lower() if verdict != "NONE" else "")
             for token, code, phrase, verdict in rows}
@@ -286,8 +291,8 @@ def check_limits(page):
 def check_protocol():
     page = manual.page("secagreed-control.7")
     true, told = code_methods(), page_methods(page)
-    T.ok(list(true) == list(told) and true, "secagreed-control(7) has the methods of the code, in order",
-         list(told), list(true))
+    T.ok(list(true) == list(told) and true,
+         "secagreed-control(7) has the methods of the code, in order", list(told), list(true))
     for method, params in true.items():
         T.ok(told.get(method) == params or sorted(told.get(method, [])) == sorted(params),
              f"{method}: the page has its parameters, with type and need", told.get(method), params)
@@ -311,7 +316,8 @@ def check_log():
 
 def help_of(name, *arguments):
     done = run(program(name), *arguments, "--help")
-    T.ok(done.returncode == 0 and done.stdout, f"{' '.join((name, *arguments))} --help", done.stderr)
+    T.ok(done.returncode == 0 and done.stdout, f"{' '.join((name, *arguments))} --help",
+         done.stderr)
     return done.stdout
 
 
@@ -320,7 +326,7 @@ def long_options(text):
 
 
 def page_options(page):
-    """What stands behind Fl with a dash of its own: ".Fl -name", "Fl c | -config", "Fl c , -config"."""
+    """What stands behind Fl with its own dash: "Fl -name", "Fl c | -config", "Fl c , -config"."""
     macros = "\n".join(line for line in page.split("\n") if line.startswith("."))
     return set(re.findall(r"\bFl (?:\w [|,] )?-([a-z][a-z0-9-]*)", macros)) | set(
         re.findall(r"\bFl -[a-z0-9-]+ [|,] -([a-z][a-z0-9-]*)", macros))
@@ -354,12 +360,12 @@ def check_options():
 # ---- examples ----
 
 OFFLINE = re.compile(
-    r"secagreectl (parse|select|compare|keys)\b|secagreed (-\S+ )*(--check-config|--version|--help)|"
-    r"secagree(ctl|-ue) --(version|help)")
+    r"secagreectl (parse|select|compare|keys)\b|secagree(ctl|-ue) --(version|help)|"
+    r"secagreed (-\S+ )*--(check-config|version|help)")
 
 
 def examples_of(lines):
-    """[(command, output lines)] of a block: "$ command" with its continuation, then what it prints."""
+    """[(command, output lines)] of a block: "$ command", continued by "\\", and what it prints."""
     found, open_command = [], False
     for line in lines:
         if open_command:
@@ -387,7 +393,7 @@ def runnable(command):
 
 
 def run_example(command, directory):
-    """In @directory, with the programs under test; the tree's conf/ and the sample files are there."""
+    """In @directory, with the programs under test; the tree and the sample files are there."""
     environment = dict(os.environ, PATH=f"{BUILD}:{os.environ.get('PATH', '')}", LC_ALL="C.UTF-8")
     return run("sh", "-c", command, cwd=directory, env=environment)
 
@@ -409,6 +415,7 @@ def check_examples():
     places.append(("README.md", readme_blocks()))
     with tempfile.TemporaryDirectory() as directory:
         os.symlink(os.path.join(manual.ROOT, "conf"), os.path.join(directory, "conf"))
+        os.symlink(os.path.join(manual.ROOT, "tests"), os.path.join(directory, "tests"))
         os.symlink(BUILD, os.path.join(directory, "build"))
         for path in glob.glob(os.path.join(HERE, "files", "*")):
             shutil.copy(path, directory)
@@ -426,7 +433,8 @@ def check_readme():
            if runnable(command)]
     T.ok(len(ran) >= 3, "README.md shows offline commands with their output", *ran)
     named = set(re.findall(r"\b(?:daemon|proto|xfrm|conf|tests)/[\w./-]*\w", text))
-    missing = [path for path in sorted(named) if not os.path.exists(os.path.join(manual.ROOT, path))]
+    missing = [path for path in sorted(named)
+               if not os.path.exists(os.path.join(manual.ROOT, path))]
     T.ok(named and not missing, "each file that README.md names is there", *missing)
     targets = set(re.findall(r"^([\w-]+):", manual.read("Makefile"), re.M))
     used = set(re.findall(r"(?:`|^[#$] )make ([a-z]+)", text, re.M))
@@ -435,9 +443,9 @@ def check_readme():
     links = [path for path in re.findall(r"\]\(([^)#:]+)\)", text)
              if not os.path.exists(os.path.join(manual.ROOT, path))]
     T.ok(not links, "each link of README.md leads somewhere", *links)
-    order = ["proto/ipsec3gpp.h", "daemon/plan.c", "xfrm/xfrm.h", "daemon/sa_set.c", "daemon/command.c",
-             "daemon/main.c"]
-    at = [text.find(f"`{path}`") for path in order]
+    order = ["proto/ipsec3gpp.h", "daemon/plan.c", "xfrm/xfrm.h", "daemon/sa_set.c",
+             "daemon/command.c", "daemon/main.c"]
+    at = [text.find(f". `{path}`: ") for path in order]
     T.ok(-1 not in at and at == sorted(at), "README.md has the reading order", at)
 
 

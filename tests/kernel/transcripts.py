@@ -34,9 +34,9 @@ START_S = 60
 NUMBERS = re.compile(r"(spi-c|spi-s|port-c|spi|port1|port2)=\d+")
 
 # Random, or changing with time.
-VARIES = {"set", "superseded", "released", "next", "spi_c", "spi_s", "spi", "port_c", "port1", "port2",
-          "port", "sport", "dport", "expires_in", "hard_left", "used_ago", "pid", "uptime_s",
-          "datagrams", "messages"}
+VARIES = {"set", "superseded", "released", "next", "spi_c", "spi_s", "spi", "port_c", "port1",
+          "port2", "port", "sport", "dport", "expires_in", "hard_left", "used_ago", "pid",
+          "uptime_s", "datagrams", "messages"}
 
 
 # ---- the daemon, in a network namespace of its own ----
@@ -70,8 +70,8 @@ def write_sample(directory):
 def start(directory):
     config, socket_path = write_sample(directory)
     log = open(os.path.join(directory, "log"), "wb+")
-    daemon = subprocess.Popen((os.path.join(BUILD, "secagreed"), "--foreground", "--config", config),
-                              stderr=log)
+    daemon = subprocess.Popen(
+        (os.path.join(BUILD, "secagreed"), "--foreground", "--config", config), stderr=log)
     for _ in range(START_S * 10):
         if daemon.poll() is not None:
             break
@@ -103,7 +103,8 @@ def first_difference(wanted, seen):
     wanted, seen = (json.dumps(value) for value in (wanted, seen))
     at = next((i for i, (a, b) in enumerate(zip(wanted, seen)) if a != b),
               min(len(wanted), len(seen)))
-    return f"page: ...{wanted[max(0, at - 60):at + 60]}", f"seen: ...{seen[max(0, at - 60):at + 60]}"
+    around = slice(max(0, at - 60), at + 60)
+    return f"page: ...{wanted[around]}", f"seen: ...{seen[around]}"
 
 
 def fields(value, found):
@@ -119,6 +120,11 @@ def fields(value, found):
     return found
 
 
+def result_of(answer):
+    answer = json.loads(answer)
+    return answer.get("result", {}) if isinstance(answer, dict) else {}
+
+
 class Replay:
     """Knows which set and header of the page is which one of this run."""
 
@@ -128,46 +134,44 @@ class Replay:
         self.last = {}  # for the placeholders of --print
 
     def ask(self, request):
-        self.connection.send(request.encode() + b"\n")
-        return self.connection.line().decode()
-
-    def ask_as_now(self, request):
-        for then, now in self.now.items():
-            request = request.replace(then, now)
-        return self.ask(request)
-
-    def learn(self, page, seen):
-        """From an answer of the page and the one of this run."""
-        page, seen = (json.loads(text) for text in (page, seen))
-        page, seen = (answer.get("result", {}) if isinstance(answer, dict) else {}
-                      for answer in (page, seen))
-        for key in ("set", "security_server"):
-            if key in page and key in seen:
-                self.now[page[key]] = seen[key]
-        if "pcscf" in page and "pcscf" in seen and page["pcscf"].get("port1"):
-            self.now[f'"pcscf_port":{page["pcscf"]["port1"]},'] = \
-                f'"pcscf_port":{seen["pcscf"]["port1"]},'
-
-    def ask_with_placeholders(self, request):
+        """Returns the request with what it names put right, and its answer."""
         for name, value in self.last.items():
             request = request.replace(f"@{name}@", value)
         for then, now in self.now.items():
             request = request.replace(then, now)
-        answer = self.ask(request)
-        result = json.loads(answer)
-        result = result.get("result", {}) if isinstance(result, dict) else {}
+        self.connection.send(request.encode() + b"\n")
+        answer = self.connection.line().decode()
+        self.remember(result_of(answer))
+        return request, answer
+
+    def remember(self, result):
         for key in ("set", "security_server"):
             if key in result:
                 self.last[key] = result[key]
-        if "pcscf" in result and "port1" in result["pcscf"]:
+        if "port1" in result.get("pcscf", {}):
             self.last["port"] = str(result["pcscf"]["port1"])
+
+    def learn(self, page, seen):
+        """From an answer of the page and the one of this run."""
+        page, seen = result_of(page), result_of(seen)
+        for key in ("set", "security_server"):
+            if key in page and key in seen:
+                self.now[page[key]] = seen[key]
+        if "port1" in page.get("pcscf", {}) and "port1" in seen.get("pcscf", {}):
+            then, now = (f'"pcscf_port":{result["pcscf"]["port1"]},' for result in (page, seen))
+            self.now[then] = now
+
+    def ask_for_print(self, request, old_answer):
+        request, answer = self.ask(request)
+        if old_answer:
+            self.learn(old_answer, answer)
         return request, answer
 
 
 def compare(tap, replay, number, request, wanted):
     call = json.loads(request)
     name = call["method"] if isinstance(call, dict) else "a batch"
-    seen = replay.ask_as_now(request)
+    seen = replay.ask(request)[1]
     replay.learn(wanted, seen)
     page, now = (comparable(json.loads(text)) for text in (wanted, seen))
     tap.ok(page == now, f"exchange {number}, {name}: the answer is that of the page",
@@ -180,7 +184,8 @@ def check_methods(tap, connection, source):
     listed = {method["name"]: method["params"]
               for method in connection.call("daemon.methods")["methods"]}
     described = manual.sections("\n".join(manual.sections(source, "Sh")["METHODS"]), "Ss")
-    tap.ok(list(listed) == list(described), "daemon.methods lists the methods of the page, in order",
+    tap.ok(list(listed) == list(described),
+           "daemon.methods lists the methods of the page, in order",
            f"daemon {list(listed)}", f"page {list(described)}")
     for name, params in listed.items():
         on_page = [(param, "required" in rest)
@@ -188,7 +193,8 @@ def check_methods(tap, connection, source):
         names = {param for param, _ in on_page}
         wanted = {(param["name"], param["required"]) for param in params}
         tap.ok({param for param, _ in wanted} == names and wanted <= set(on_page),
-               f"{name}: its parameters are those of the page", f"daemon {wanted}", f"page {on_page}")
+               f"{name}: its parameters are those of the page", f"daemon {wanted}",
+               f"page {on_page}")
 
 
 def test(connection, source):
@@ -202,7 +208,8 @@ def test(connection, source):
             tap.ok(False, f"exchange {number} has an answer in the page")
             continue
         seen |= compare(tap, replay, number, request, answer)
-    described = set(re.findall(r"[a-z_0-9]+", " ".join(re.findall(r"^\.(?:It )?Va .*", source, re.M))))
+    named = re.findall(r"^\.(?:It )?Va (.*)", source, re.M)
+    described = set(re.findall(r"[a-z_0-9]+", " ".join(named)))
     missing = seen - described - {"jsonrpc", "result", "error", "id"}
     tap.ok(not missing, "every field of these answers is described", *sorted(missing))
     check_methods(tap, connection, source)
@@ -217,7 +224,7 @@ def main():
         daemon, connection = start(directory)
         try:
             if "--print" in sys.argv[1:]:
-                print(manual.with_answers(source, Replay(connection).ask_with_placeholders), end="")
+                print(manual.with_answers(source, Replay(connection).ask_for_print), end="")
                 return 0
             return test(connection, source)
         finally:

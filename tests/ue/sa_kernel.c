@@ -83,13 +83,21 @@ static int request(struct sa_kernel *kernel, struct nl_msg *msg)
 	return result(kernel, r);
 }
 
+static const char *advice(int error)
+{
+	if (error == -EPERM)
+		return " (CAP_NET_ADMIN is needed: run as root or use setcap)";
+	if (error == -EPROTONOSUPPORT)
+		return " (this kernel has no ESP, or no AH)";
+	return "";
+}
+
 static void say_what(struct sa_kernel *kernel, int error, const char *what)
 {
 	char why[sizeof(kernel->why)];
 
 	memcpy(why, kernel->why, sizeof(why));
-	snprintf(kernel->why, sizeof(kernel->why), "%s: %.160s%s", what, why,
-		 error == -EPERM ? " (CAP_NET_ADMIN is needed: run as root or use setcap)" : "");
+	snprintf(kernel->why, sizeof(kernel->why), "%s: %.160s%s", what, why, advice(error));
 }
 
 static struct nl_addr *address(const struct ip *ip)
@@ -504,6 +512,26 @@ int sa_kernel_count(struct sa_kernel *kernel, const struct sa_plan *plan, size_t
 	return r;
 }
 
+/* Ask for an SA that cannot exist: the kernel looks at the privilege first. */
+static int check_privilege(struct sa_kernel *kernel)
+{
+	struct nl_addr *none = no_address(AF_INET);
+	struct xfrmnl_sa *sa = NULL;
+	int r = -ENOMEM;
+
+	kernel->error = 0;
+	if (none)
+		r = result(kernel, xfrmnl_sa_get_kernel(kernel->socket, none, 1, IPPROTO_ESP, 0, 0,
+							&sa));
+	if (sa)
+		xfrmnl_sa_put(sa);
+	nl_addr_put(none);
+	if (r != -EPERM)
+		return 0;
+	say_what(kernel, r, "XFRM");
+	return r;
+}
+
 int sa_kernel_open(struct sa_kernel *ret, uint32_t reqid)
 {
 	const int one = 1;
@@ -524,7 +552,10 @@ int sa_kernel_open(struct sa_kernel *ret, uint32_t reqid)
 	/* without the first an error would echo the request, keys and all */
 	setsockopt(nl_socket_get_fd(ret->socket), SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one));
 	setsockopt(nl_socket_get_fd(ret->socket), SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one));
-	return 0;
+	r = check_privilege(ret);
+	if (r < 0)
+		sa_kernel_close(ret);
+	return r;
 }
 
 void sa_kernel_close(struct sa_kernel *kernel)

@@ -26,7 +26,8 @@ struct sa_kernel {
 	char why[320]; /* what failed, in words */
 };
 
-/* @reqid marks what is ours, in SAs and policy templates. Returns 0 or -errno with @ret->why. */
+/* @reqid marks what is ours, in SAs and policy templates. Returns 0, or -errno with @ret->why:
+ * -EPERM (needs CAP_NET_ADMIN), -EPROTONOSUPPORT (no XFRM), -ENOMEM. */
 int sa_kernel_open(struct sa_kernel *ret, uint32_t reqid);
 void sa_kernel_close(struct sa_kernel *kernel);
 

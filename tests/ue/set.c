@@ -404,7 +404,7 @@ static void close_accepted(struct set_table *table, const struct ue_set *set)
 void set_remove(struct set_table *table, struct ue_set *set, const char *reason)
 {
 	int id = set->id;
-	bool was_installed = set->plan.sa_count > 0;
+	bool was_installed = set->plan.sas[0].installed;
 
 	close_accepted(table, set);
 	net_close_role(table->net, NET_CLIENT, set->id);

@@ -244,10 +244,10 @@ static void check_cut(const char *text, uint32_t shortest)
 	struct xfrm_event event;
 
 	hex(text, buf);
-	assert_true(event_read(nlh, &event));
+	assert_true(xfrm_event_parse(nlh, &event));
 	for (nlh->nlmsg_len = 16; nlh->nlmsg_len < shortest; nlh->nlmsg_len++)
-		assert_false(event_read(nlh, &event));
-	assert_true(event_read(nlh, &event));
+		assert_false(xfrm_event_parse(nlh, &event));
+	assert_true(xfrm_event_parse(nlh, &event));
 }
 
 static void a_message_cut_anywhere_is_no_event(void **state)

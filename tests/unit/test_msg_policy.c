@@ -290,6 +290,7 @@ static void check_strange(const char *text)
 }
 
 #define OTHER(length, tail, attributes) NEWPOLICY(length) SEL_IN4 LIFETIME tail attributes
+#define TMPL_BODY                       ANY "00*4 32 00*3 0200 0000 " ANY "b3810000 00 00 00 00 ff*12 "
 #define OTHER_TMPL(rest)                "4400 0500 " ANY "00*4 32 00*3 0200 0000 " ANY "b3810000 " rest
 
 static void a_policy_of_another_form_equals_nothing_of_ours(void **state)
@@ -297,7 +298,7 @@ static void a_policy_of_another_form_equals_nothing_of_ours(void **state)
 	(void)state;
 	/* no template; two templates */
 	check_strange(OTHER("b8000000", TAIL("00*4 ", IN), ""));
-	check_strange(OTHER("3c010000", TAIL("00*4 ", IN), "8400 0500 00*128"));
+	check_strange(OTHER("3c010000", TAIL("00*4 ", IN), "8400 0500 " TMPL_BODY TMPL_BODY));
 	/* action block; a flag */
 	check_strange(OTHER("fc000000", "64000000 00*4 00 01 00 00 00*4 ", TMPL_ESP4));
 	check_strange(OTHER("fc000000", "64000000 00*4 00 00 01 00 00*4 ", TMPL_ESP4));

@@ -102,7 +102,7 @@ static void a_header_error_says_where(void **state)
 	(void)state;
 	assert_int_equal(refuse_header(&r, "Security-Client", &where), -ECANCELED);
 	assert_int_equal(r.reason, REASON_BAD_HEADER);
-	assert_string_equal(r.text, "Security-Client, line 3, offset 14: no value");
+	assert_string_equal(r.text, "Security-Client, line 4, offset 14: no value");
 	assert_int_equal(r.where.line, 3);
 	assert_int_equal(r.where.offset, 14);
 }

@@ -524,13 +524,28 @@ static void after_enobufs_what_was_added_is_asked_for_and_found(void **state)
 static void after_enobufs_a_strangers_sa_is_recognised_and_kept(void **state)
 {
 	(void)state;
-	add_stranger(2, 1, 0);      /* another owner's, of this second */
-	add_stranger(3, 33203, 60); /* ours, but older than this transaction */
-	commit_losing_all_but(1);   /* the first EEXIST arrives, the second and the ACK do not */
-	queue_sas(1, 4);
+	add_stranger(2, 1, 0);      /* of this second, but with another owner's reqid */
+	add_stranger(3, 33203, 60); /* older than this transaction */
+	add_stranger(4, 33203, 0);  /* of another phone */
+	memcpy(&fake.sas[2].saddr, "\xc6\x33\x64\x08", 4);
+	commit_losing_all_but(0);
+	queue_sas(1, 5);
 	assert_int_equal(xfrm_commit(x, &error), -EEXIST);
 	assert_int_equal(error.index, 1);
 	assert_int_equal(error.not_undone, 0);
+	assert_int_equal(fake.sas_n, 3);
+	assert_true(fake_has_sa(2) && fake_has_sa(3) && fake_has_sa(4));
+}
+
+static void after_enobufs_the_answers_that_arrived_still_count(void **state)
+{
+	(void)state;
+	add_stranger(2, 33203, 0); /* could be taken for ours, but for the error that arrived */
+	add_stranger(3, 1, 0);
+	commit_losing_all_but(1);
+	queue_sas(1, 4);
+	assert_int_equal(xfrm_commit(x, &error), -EEXIST);
+	assert_int_equal(error.index, 1);
 	assert_int_equal(fake.sas_n, 2);
 	assert_true(fake_has_sa(2) && fake_has_sa(3));
 }
@@ -674,7 +689,7 @@ static void short_and_garbled_messages_are_passed_over(void **state)
 		"00*3",
 		"00*16",
 		"0f000000 0200 0000 01000000 00*4",                /* length below the header */
-		"ffffffff 0200 0000 01000000 00*4 00*20",          /* length beyond the datagram */
+		"ffffffff 0200 0000 01000000 00*4 ffffffff 00*16", /* length beyond the datagram */
 		"10000000 0200 0000 01000000 00*4",                /* an error without its number */
 		"24000000 0200 0000 01000000 00*4 01000000 00*16", /* a positive errno */
 		"24000000 0200 0000 01000000 00*4 00000080 00*16", /* no errno at all */
@@ -896,6 +911,7 @@ int main(void)
 		unit(a_missing_ack_is_an_error_and_what_was_added_is_found_and_deleted),
 		unit(after_enobufs_what_was_added_is_asked_for_and_found),
 		unit(after_enobufs_a_strangers_sa_is_recognised_and_kept),
+		unit(after_enobufs_the_answers_that_arrived_still_count),
 		unit(after_enobufs_a_missing_sa_fails_the_transaction),
 		unit(after_enobufs_a_strangers_policy_is_recognised_and_kept),
 		unit(after_enobufs_changes_and_deletions_are_sent_again),

@@ -100,15 +100,19 @@ def transcripts(source):
     return exchanges
 
 
-def with_answers(source, answer):
-    """@source with each answer made anew by answer(request), which returns it (the request may have
-    placeholders) as (request, answer)."""
+def with_answers(source, ask):
+    """@source with each exchange made anew by ask(request, answer in the page or None), which
+    returns both as they are now."""
     def block(found):
-        lines = []
+        lines, exchanges = [], []
         for line in unfold([plain(line) for line in found[2].split("\n")]):
             if line.startswith(SENT):
-                request, reply = answer(line[len(SENT):])
-                lines += fold(SENT, request) + fold(RECEIVED, reply)
+                exchanges.append([line[len(SENT):], None])
+            else:
+                exchanges[-1][1] = line[len(RECEIVED):]
+        for request, answer in exchanges:
+            request, answer = ask(request, answer)
+            lines += fold(SENT, request) + fold(RECEIVED, answer)
         return found[1] + "\n".join(lines) + "\n.Ed"
 
     return re.sub(r"^(\.Bd -literal\n)(-> .*?)\n\.Ed$", block, source, flags=re.M | re.S)

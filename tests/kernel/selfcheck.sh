@@ -1,0 +1,211 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# tests/kernel/selfcheck.sh: the kernel under the other tests has each thing that they need.
+#
+# Between two hosts, for each algorithm, AH, tunnel mode and ESP in UDP, over IPv4 and IPv6: one
+# message over UDP and one over TCP come back, and the SAs have counted them. Then the events, a
+# wide replay window, sockets that can be destroyed, and what must not work: clear text to a
+# guarded port. The product takes no part: when this fails, the kernel is at fault, not the code.
+
+. "$(dirname "$0")/../lib.sh"
+
+k16=0x000102030405060708090a0b0c0d0e0f
+k20=${k16}10111213
+k24=${k16}1011121314151617
+sha1="auth-trunc hmac(sha1) $k20 96"
+null="enc ecb(cipher_null) \"\""
+secret='SIP/2.0 is what must not be seen'
+
+# family 4|6: addresses of both hosts.
+family()
+{
+	case $1 in
+	4) client=192.0.2.1 server=192.0.2.2 any=0.0.0.0 prefix=32 ;;
+	6) client=2001:db8::1 server=2001:db8::2 any=:: prefix=128 ;;
+	esac
+}
+
+# protect PROTO MODE REST: the two SAs, and policies at both hosts that ask for them, for
+# everything but the discovery of neighbours.
+protect()
+{
+	local proto=$1 mode=$2 rest=$3 host out in tunnel
+
+	for host in a b; do
+		out="src $client dst $server" in="src $server dst $client"
+		[ $host = a ] || { tunnel=$out; out=$in; in=$tunnel; }
+		tunnel_out= tunnel_in=
+		[ "$mode" = transport ] || { tunnel_out=$out; tunnel_in=$in; }
+		ip_batch $host <<-END || return 1
+			xfrm state add src $client dst $server proto $proto spi 0x101 reqid 7 mode $mode $rest
+			xfrm state add src $server dst $client proto $proto spi 0x102 reqid 7 mode $mode $rest
+			$(policies $host tcp)
+			$(policies $host udp)
+		END
+	done
+}
+
+policies()
+{
+	cat <<-END
+		xfrm policy add $out proto $2 dir out tmpl $tunnel_out proto $proto reqid 7 mode $mode
+		xfrm policy add $in proto $2 dir in tmpl $tunnel_in proto $proto reqid 7 mode $mode
+	END
+}
+
+unprotect()
+{
+	ip_batch "$1" <<-END
+		xfrm state flush
+		xfrm policy flush
+	END
+}
+
+# talk tcp|udp: one line to the echo server and back.
+talk()
+{
+	on a timeout 10 bash -c 'exec 3<>"/dev/$1/$2/7" && echo "$3" >&3 &&
+		IFS= read -r -t 5 answer <&3 && [ "$answer" = "$3" ]' talk "$1" "$server" "$secret"
+}
+
+both_counted() { [ "$(sa_packets b 0x00000101)" -gt 0 ] && [ "$(sa_packets b 0x00000102)" -gt 0 ]; }
+
+# carries NAME PROTO MODE REST
+carries()
+{
+	local name="IPv$version $1"
+
+	if ! why=$(protect "$2" "$3" "$4" 2>&1); then
+		not_ok "$name: SAs and policies" "$why"
+	else
+		ok "$name: SAs and policies"
+		check "$name: UDP" talk udp
+		check "$name: TCP" talk tcp
+		check "$name: both SAs counted" both_counted
+	fi
+	unprotect a
+	unprotect b
+}
+
+all_kinds()
+{
+	carries 'ESP hmac(md5), null' esp transport "auth-trunc hmac(md5) $k16 96 $null"
+	carries 'ESP hmac(sha1), null' esp transport "$sha1 $null"
+	carries 'ESP hmac(sha1), cbc(aes)' esp transport "$sha1 enc cbc(aes) $k16"
+	carries 'ESP hmac(sha1), cbc(des3_ede)' esp transport "$sha1 enc cbc(des3_ede) $k24"
+	carries 'ESP rfc4106(gcm(aes))' esp transport "aead rfc4106(gcm(aes)) $k20 128"
+	carries 'ESP rfc4543(gcm(aes))' esp transport "aead rfc4543(gcm(aes)) $k20 128"
+	carries 'AH hmac(sha1)' ah transport "$sha1"
+	carries 'ESP tunnel' esp tunnel "$sha1 enc cbc(aes) $k16"
+}
+
+encap() { carries "ESP in UDP, $1" esp "$1" "$sha1 enc cbc(aes) $k16 encap espinudp 4500 4500 $any"; }
+
+# A socket that takes ESP in UDP on port 4500 of host $1.
+decapsulator()
+{
+	spawn ip netns exec "${ns[$1]}" python3 -c '
+import signal, socket
+sockets = []
+for family, address in (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::"):
+    sockets.append(socket.socket(family, socket.SOCK_DGRAM))
+    if family == socket.AF_INET6:
+        sockets[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sockets[-1].bind((address, 4500))
+    sockets[-1].setsockopt(socket.IPPROTO_UDP, 100, 2)  # UDP_ENCAP, UDP_ENCAP_ESPINUDP
+signal.pause()'
+	wait_for 20 listens "$1" 4500
+}
+
+listens() { on "$1" ss -Hlntu "sport = :$2" | grep -q .; }
+
+has_two_servers() { [ "$(on b ss -Hlntu 'sport = :7' | wc -l)" = 2 ]; }
+
+clear_text_is_refused()
+{
+	family 4
+	protect esp transport "$sha1 $null"
+	check 'protected: the port answers' talk udp
+	unprotect a
+	xfrm_save b
+	check_fails 'in clear: the same port does not answer' talk udp
+	check 'the packet was counted as InTmplMismatch' \
+		sh -c 'echo "$1" | grep -q "^XfrmInTmplMismatch "' sh "$(xfrm_changes b)"
+	unprotect b
+}
+
+events()
+{
+	spawn ip netns exec "${ns[a]}" ip xfrm monitor >"$tmp/events"
+	wait_for 20 sees_event 'spi 0x00000201'
+	check 'events: a new SA is announced' grep -q 'spi 0x00000201' "$tmp/events"
+	check 'events: its hard limit is announced' wait_for 20 grep -q 'Expired.*' "$tmp/events"
+	check 'the SA is gone after it' wait_for 20 sa_is_gone 0x00000201
+}
+
+# The monitor subscribes at some time after its start: SAs are added until one shows.
+sees_event()
+{
+	ip -n "${ns[a]}" xfrm state del src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x201
+	ip -n "${ns[a]}" xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x201 reqid 7 \
+		mode transport auth-trunc 'hmac(sha1)' $k20 96 enc 'ecb(cipher_null)' '' limit time-hard 2
+	sleep 0.2
+	grep -q "$1" "$tmp/events"
+}
+
+sa_is_gone() { ! ip -n "${ns[a]}" xfrm state | grep -q "spi $1"; }
+
+sockets_can_be_destroyed()
+{
+	spawn ip netns exec "${ns[b]}" socat -u TCP-LISTEN:9 OPEN:/dev/null
+	wait_for 20 listens b 9
+	spawn ip netns exec "${ns[a]}" socat -u EXEC:'sleep 1000' TCP:192.0.2.2:9
+	check 'a connection is there' wait_for 20 connected
+	on b ss -K -tn 'sport = :9' >/dev/null
+	check 'ss -K destroys it at both ends' wait_for 20 not_connected
+}
+
+connected() { on a ss -Htn state established 'dport = :9' | grep -q .; }
+not_connected() { ! connected; }
+
+echo "# $(uname -r)"
+new_host a
+new_host b
+join a b
+spawn ip netns exec "${ns[b]}" socat TCP6-LISTEN:7,fork,ipv6-v6only=0 PIPE
+spawn ip netns exec "${ns[b]}" socat UDP6-RECVFROM:7,fork,ipv6-v6only=0 PIPE
+check 'echo servers run' wait_for 20 has_two_servers
+decapsulator a
+decapsulator b
+capture b "$tmp/wire.pcap"
+
+for version in 4 6; do
+	family $version
+	check "IPv$version in clear: UDP" talk udp
+	check "IPv$version in clear: TCP" talk tcp
+done
+check 'the capture sees clear text' clear_text "$tmp/wire.pcap" 'SIP/2'
+capture_end "$tmp/wire.pcap"
+
+capture b "$tmp/wire.pcap"
+for version in 4 6; do
+	family $version
+	all_kinds
+	encap tunnel
+done
+version=4
+family 4
+encap transport
+capture_end "$tmp/wire.pcap"
+check 'the capture holds protected packets' test "$(captured "$tmp/wire.pcap" "$protected")" -gt 100
+check 'no clear text on the wire' no_clear_sip "$tmp/wire.pcap"
+
+clear_text_is_refused
+events
+check 'a replay window of 128' ip -n "${ns[a]}" xfrm state add src 192.0.2.1 dst 192.0.2.2 \
+	proto esp spi 0x301 reqid 7 mode transport auth-trunc 'hmac(sha1)' $k20 96 \
+	enc 'ecb(cipher_null)' '' replay-window 128
+check 'an xfrm interface' ip -n "${ns[a]}" link add xfrm7 type xfrm dev wire if_id 7
+sockets_can_be_destroyed
+tap_done
