@@ -166,10 +166,9 @@ enum xfrm_op {
 	XFRM_OP_DELETE_SA,
 	XFRM_OP_ADD_POLICY,
 	XFRM_OP_DELETE_POLICY,
-	XFRM_OP_QUERY,
 };
 
-/* Why a transaction or a query failed. */
+/* Why a transaction failed. */
 struct xfrm_error {
 	int error;    /* negative errno */
 	size_t index; /* of the first failed message, in the order of the calls */

@@ -257,7 +257,7 @@ class Pcscf:
                 "sa.offer", impi=sip.parse_digest(request.get("Authorization"))["username"],
                 impu=sip.contact_uri(request.get("To")), ue=flow.remote[0], pcscf=flow.local[0],
                 security_client=request.all("Security-Client"), ck=ck, ik=ik, via=via.host,
-                over=verdict.get("set"), contact=sip.contact_uri(request.get("Contact")) or None,
+                over=verdict.get("set"), contact=sip.instance(request),
                 transaction=via.parameters.get("branch"))
         except control.ControlError as error:
             raise Answer(error_response(request, error)) from error

@@ -187,6 +187,13 @@ def contact_uri(value):
     return match[1] if match else (value or "").split(";")[0].strip()
 
 
+def instance(message):
+    """What tells the devices of one user apart (RFC 5626 4.1), or None. The Contact itself does
+    not: a phone that was switched off comes back with other ports."""
+    match = re.search(r';\s*\+sip\.instance\s*=\s*"([^"]*)"', message.get("Contact") or "", re.I)
+    return match[1] if match else None
+
+
 def granted_expires(message):
     """Seconds that a REGISTER asks for or its 200 grants: Contact's expires, else Expires."""
     for value in message.all("Contact"):

@@ -20,8 +20,6 @@
 #define FAKE_DATAGRAMS 160
 #define FAKE_OBJECTS   80
 
-/* The real linker flags; fake_kernel.c defines all of them. */
-
 struct fake_datagram {
 	_Alignas(8) uint8_t data[70000];
 	size_t bytes;

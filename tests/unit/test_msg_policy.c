@@ -290,8 +290,10 @@ static void check_strange(const char *text)
 }
 
 #define OTHER(length, tail, attributes) NEWPOLICY(length) SEL_IN4 LIFETIME tail attributes
-#define TMPL_BODY                       ANY "00*4 32 00*3 0200 0000 " ANY "b3810000 00 00 00 00 ff*12 "
-#define OTHER_TMPL(rest)                "4400 0500 " ANY "00*4 32 00*3 0200 0000 " ANY "b3810000 " rest
+
+#define TMPL_HEAD        ANY "00*4 32 00*3 0200 0000 " ANY "b3810000 "
+#define TMPL_BODY        TMPL_HEAD "00 00 00 00 ff*12 "
+#define OTHER_TMPL(rest) "4400 0500 " TMPL_HEAD rest
 
 static void a_policy_of_another_form_equals_nothing_of_ours(void **state)
 {

@@ -63,3 +63,8 @@ test_check := daemon/check.c proto/compare.c $(FAKE_WORLD)
 test_check_PKG := libcrypto libconfuse
 test_offer := daemon/offer.c daemon/lines.c $(FAKE_WORLD)
 test_offer_PKG := libcrypto libconfuse
+test_params := daemon/params.c xfrm/ip.c proto/text.c
+test_params_PKG := jansson
+test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
+test_probe_PKG := libcrypto libconfuse libcap-ng
+test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
