@@ -15,9 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <sys/stat.h>
 
 #define MAX_CLIENT_PORTS 256
+#define MAX_FILE_BYTES   (1024 * 1024)
+
+/* An option that read_file() puts behind the text, to see that the parser got there. */
+#define END "end-of-configuration"
+
 #define MAX_SECONDS      (7 * 24 * 3600)
 
 void config_listener_default(struct config_listener *ret)
@@ -200,8 +204,8 @@ static int port_range(cfg_t *cfg, const char *key, uint16_t *ret_first, uint16_t
 	    text_to_u32(span_of(dash ? dash + 1 : text), 5, 65535, &last) < 0 || !first ||
 	    last < first || last - first >= MAX_CLIENT_PORTS)
 		return wrong(cfg, key,
-			     "%s = \"%s\": it is a range of at most %d ports, as \"6104-6107\"", key,
-			     text, MAX_CLIENT_PORTS);
+			     "%s = \"%s\": it is a range of at most %d ports, as \"6104-6107\"",
+			     key, text, MAX_CLIENT_PORTS);
 	*ret_first = (uint16_t)first;
 	*ret_last = (uint16_t)last;
 	return 0;
@@ -296,6 +300,19 @@ static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *co
 
 /* ---- sections ---- */
 
+/* libconfuse would read 06100 as octal and an empty text as 0. */
+static int decimal(cfg_t *cfg, cfg_opt_t *option, const char *text, void *result)
+{
+	uint32_t value;
+
+	if (text_to_u32(span_of(text), 10, INT32_MAX, &value) < 0 || (text[0] == '0' && text[1])) {
+		cfg_error(cfg, "%s = %s: it is a decimal number", option->name, text);
+		return -1;
+	}
+	*(long *)result = (long)value;
+	return 0;
+}
+
 static cfg_opt_t SOCKET_OPTIONS[] = {
 	CFG_STR("path", CONFIG_DEFAULT_SOCKET, CFGF_NONE),
 	CFG_STR("mode", "0660", CFGF_NONE),
@@ -305,10 +322,10 @@ static cfg_opt_t SOCKET_OPTIONS[] = {
 
 static cfg_opt_t LISTENER_OPTIONS[] = {
 	CFG_STR("address", NULL, CFGF_NODEFAULT),
-	CFG_INT("server-port", 0, CFGF_NODEFAULT),
+	CFG_INT_CB("server-port", 0, CFGF_NODEFAULT, decimal),
 	CFG_STR("client-ports", NULL, CFGF_NODEFAULT),
-	CFG_INT("reqid", 33203, CFGF_NONE),
-	CFG_INT("priority", 2080, CFGF_NONE),
+	CFG_INT_CB("reqid", 33203, CFGF_NONE, decimal),
+	CFG_INT_CB("priority", 2080, CFGF_NONE, decimal),
 	CFG_STR("policies", "shared", CFGF_NONE),
 	CFG_STR_LIST("algorithms", NULL, CFGF_NONE),
 	CFG_STR("encryption", "preferred", CFGF_NONE),
@@ -316,21 +333,22 @@ static cfg_opt_t LISTENER_OPTIONS[] = {
 	CFG_STR_LIST("modes", NULL, CFGF_NONE),
 	CFG_STR("security-server", "all", CFGF_NONE),
 	CFG_STR("verify", "strict", CFGF_NONE),
-	CFG_INT("replay-window", 64, CFGF_NONE),
-	CFG_INT("encap-port", 4500, CFGF_NONE),
-	CFG_INT("reg-await-auth", 240, CFGF_NONE),
-	CFG_INT("old-set-time", 128, CFGF_NONE),
-	CFG_INT("registration-margin", 30, CFGF_NONE),
-	CFG_INT("kernel-slack", 10, CFGF_NONE),
+	CFG_INT_CB("replay-window", 64, CFGF_NONE, decimal),
+	CFG_INT_CB("encap-port", 4500, CFGF_NONE, decimal),
+	CFG_INT_CB("reg-await-auth", 240, CFGF_NONE, decimal),
+	CFG_INT_CB("old-set-time", 128, CFGF_NONE, decimal),
+	CFG_INT_CB("registration-margin", 30, CFGF_NONE, decimal),
+	CFG_INT_CB("kernel-slack", 10, CFGF_NONE, decimal),
 	CFG_END(),
 };
 
 static cfg_opt_t OPTIONS[] = {
 	CFG_SEC("socket", SOCKET_OPTIONS, CFGF_NONE),
 	CFG_STR("log-level", "info", CFGF_NONE),
-	CFG_INT("max-sets", 100000, CFGF_NONE),
-	CFG_INT("max-connections", 64, CFGF_NONE),
+	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
+	CFG_INT_CB("max-connections", 64, CFGF_NONE, decimal),
 	CFG_SEC("listener", LISTENER_OPTIONS, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
+	CFG_BOOL(END, cfg_false, CFGF_NONE),
 	CFG_END(),
 };
 
@@ -344,8 +362,8 @@ static int read_socket(cfg_t *cfg, struct config *c)
 
 	if (path[0] != '/' || strlen(path) >= sizeof(c->socket_path))
 		return wrong(cfg, "path",
-			     "path = \"%s\": it is an absolute path of at most %zu characters", path,
-			     sizeof(c->socket_path) - 1);
+			     "path = \"%s\": it is an absolute path of at most %zu characters",
+			     path, sizeof(c->socket_path) - 1);
 	if (*end || end == mode || bits > 0777)
 		return wrong(cfg, "mode", "mode = \"%s\": it is an octal number as \"0660\"",
 			     mode);
@@ -493,23 +511,61 @@ static int read_top(cfg_t *cfg, struct config *c)
 }
 
 /* Fills reader->why on failure. */
+/* The whole file, with the END option behind it. To be freed. Returns 0 or -errno. */
+static int read_file(const char *path, char **ret)
+{
+	static const char TAIL[] = "\n" END " = true\n";
+	char *text = malloc(MAX_FILE_BYTES + sizeof(TAIL));
+	FILE *file = fopen(path, "re");
+	size_t n = 0;
+	int err = 0;
+
+	if (!text)
+		err = -ENOMEM;
+	else if (!file)
+		err = -errno;
+	else
+		n = fread(text, 1, MAX_FILE_BYTES, file);
+	if (!err && ferror(file))
+		err = errno ? -errno : -EIO;
+	else if (!err && !feof(file))
+		err = -EFBIG;
+	if (file)
+		fclose(file);
+	if (err) {
+		free(text);
+		return err;
+	}
+	memcpy(text + n, TAIL, sizeof(TAIL));
+	*ret = text;
+	return 0;
+}
+
+/* libconfuse takes a file that ends inside a section or a comment for whole: END would not be there,
+ * or not where it belongs. */
+static int parse_text(struct reader *reader, const char *text, struct config *c)
+{
+	const int parsed = cfg_parse_buf(reader->cfg, text);
+
+	if (parsed == CFG_SUCCESS && cfg_getbool(reader->cfg, END))
+		return read_top(reader->cfg, c);
+	if (parsed == CFG_SUCCESS || strstr(reader->why, END))
+		snprintf(reader->why, sizeof(reader->why),
+			 "%s: it ends inside a section, a list or a comment", reader->path);
+	return -EINVAL;
+}
+
 static int parse_file(struct reader *reader, struct config *c)
 {
-	struct stat st;
-	int err = 0, parsed;
+	char *text;
+	int err = read_file(reader->path, &text);
 
-	if (stat(reader->path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		err = -EISDIR; /* libconfuse would exit */
-	} else {
-		errno = 0;
-		parsed = cfg_parse(reader->cfg, reader->path);
-		if (parsed == CFG_SUCCESS)
-			return read_top(reader->cfg, c);
-		if (parsed != CFG_FILE_ERROR)
-			return -EINVAL;
-		err = errno ? -errno : -EIO;
+	if (err) {
+		snprintf(reader->why, sizeof(reader->why), "%s: %s", reader->path, strerror(-err));
+		return err;
 	}
-	snprintf(reader->why, sizeof(reader->why), "%s: %s", reader->path, strerror(-err));
+	err = parse_text(reader, text, c);
+	free(text);
 	return err;
 }
 

@@ -67,9 +67,20 @@ static bool is_hex(const json_t *value, size_t bytes)
 	return ok;
 }
 
-static bool is_of_type(const json_t *value, enum param_type type)
+static bool is_word(const json_t *value, const char *words)
 {
-	switch (type) {
+	const size_t len = json_string_length(value);
+
+	for (; len && words; words = strchr(words, '|'), words += words != NULL) {
+		if (strcspn(words, "|") == len && !memcmp(words, json_string_value(value), len))
+			return true;
+	}
+	return false;
+}
+
+static bool is_right(const json_t *value, const struct param *param)
+{
+	switch (param->type) {
 	case PARAM_TEXT:
 		return is_text(value);
 	case PARAM_LINES:
@@ -86,6 +97,8 @@ static bool is_of_type(const json_t *value, enum param_type type)
 		return is_hex(value, SET_ID_BYTES);
 	case PARAM_BOOL:
 		return json_is_boolean(value);
+	case PARAM_WORD:
+		return is_word(value, param->help);
 	}
 	return false;
 }
@@ -109,6 +122,8 @@ const char *param_type_name(enum param_type type)
 		return "a set's id, 16 hexadecimal digits";
 	case PARAM_BOOL:
 		return "true or false";
+	case PARAM_WORD:
+		return "one of ";
 	}
 	return "?";
 }
@@ -135,9 +150,10 @@ int params_check(const struct param *params, json_t *object, char *ret_why, size
 						   "that there are");
 			return -EINVAL;
 		}
-		if (!is_of_type(value, param->type)) {
-			snprintf(ret_why, why_cap, "\"%s\" is %s", param->name,
-				 param_type_name(param->type));
+		if (!is_right(value, param)) {
+			snprintf(ret_why, why_cap, "\"%s\" is %s%s", param->name,
+				 param_type_name(param->type),
+				 param->type == PARAM_WORD ? param->help : "");
 			return -EINVAL;
 		}
 	}

@@ -20,13 +20,14 @@ enum param_type {
 	PARAM_KEY,     /* 32 hexadecimal digits; secret */
 	PARAM_SET,     /* a set's id: 16 hexadecimal digits */
 	PARAM_BOOL,
+	PARAM_WORD,    /* one of the words of .help */
 };
 
 struct param {
 	const char *name;
 	enum param_type type;
 	bool required;
-	const char *help; /* one line for daemon.methods and the manual */
+	const char *help; /* one line for daemon.methods; for PARAM_WORD the words, "a|b|c" */
 };
 
 #define PARAM_MAX 16

@@ -161,6 +161,22 @@ static void destroy_tcp(const struct sa_set *set)
 			 set->ue.port_s);
 }
 
+/* Does another living set of this flow still need that policy? */
+static bool is_needed(const struct sa_set *set, uint32_t policy_index)
+{
+	const struct sa_flow *flow =
+		sa_table_flow(set->table, &set->listener->address, set->pcscf.port_s,
+			      &set->ue_address, set->ue.port_c);
+
+	for (; flow; flow = flow->next) {
+		for (size_t i = 0; flow->set != set && i < flow->set->policy_count; i++) {
+			if (flow->set->policy_index[i] == policy_index)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void remove_from_kernel(struct sa_set *set)
 {
 	struct xfrm *xfrm = set->table->xfrm;
@@ -174,8 +190,11 @@ static void remove_from_kernel(struct sa_set *set)
 	for (size_t i = 0; i < plan.sa_count && !err; i++)
 		err = xfrm_delete_sa(xfrm, &plan.sas[i].id);
 	for (size_t i = 0; i < set->policy_count && !err; i++) {
-		if (set->policy_index[i]) /* 0: it had vanished when we asked for its name */
-			err = xfrm_delete_policy(xfrm, plan.policies[i].dir, set->policy_index[i],
+		const uint32_t index = set->policy_index[i];
+
+		/* 0: it had vanished when we asked for its name */
+		if (index && !is_needed(set, index))
+			err = xfrm_delete_policy(xfrm, plan.policies[i].dir, index,
 						 plan.policies[i].if_id);
 	}
 	if (!err)
@@ -379,26 +398,61 @@ static int write_security_server(struct sa_set *set, struct refusal *refusal)
 	return 0;
 }
 
+/* The living set of the same phone on the same client port whose policies serve @set too: a phone
+ * that came back with its old ports, or that does not change them. The kernel has one policy for a
+ * selector; it goes with the last set that needs it. */
+static const struct sa_set *policy_sharer(const struct sa_set *set)
+{
+	const struct sa_flow *flow;
+
+	if (set->ue.dialect != IPSEC_DIALECT_24229)
+		return NULL;
+	flow = sa_table_flow(set->table, &set->listener->address, set->listener->server_port,
+			     &set->ue_address, set->ue.port_c);
+	for (; flow; flow = flow->next) {
+		const struct sa_set *other = flow->set;
+
+		if (other != set && other->policy_count && other->suite.prot == set->suite.prot &&
+		    other->suite.mod == set->suite.mod)
+			return other;
+	}
+	return NULL;
+}
+
 /* A set with policies of its own takes a reqid of its own, out of the upper half: many such sets
  * share one address pair (a NAT), and the kernel hashes SAs by addresses and reqid. */
 static uint32_t reqid_of(const struct sa_set *set)
 {
 	const uint32_t reqid = set->listener->reqid;
+	const struct sa_set *sharer;
 
 	if (!plan_has_own_policies(set->listener, &set->suite))
 		return reqid;
+	sharer = policy_sharer(set);
+	if (sharer)
+		return sharer->reqid;
 	return reqid << 16 | (uint16_t)(set->pcscf.spi_c ^ set->pcscf.spi);
 }
 
-static int queue_set(struct xfrm *xfrm, const struct plan *plan)
+static bool is_shared(const struct sa_set *set, const struct xfrm_policy *policy)
 {
+	const uint16_t port = policy->dir == XFRM_IN ? policy->sel.dport : policy->sel.sport;
+
+	return port == set->listener->server_port && policy_sharer(set);
+}
+
+static int queue_set(const struct sa_set *set, const struct plan *plan)
+{
+	struct xfrm *xfrm = set->table->xfrm;
 	int err = 0;
 
 	xfrm_begin(xfrm);
 	for (size_t i = 0; i < plan->sa_count && !err; i++)
 		err = xfrm_add_sa(xfrm, &plan->sas[i]);
-	for (size_t i = 0; i < plan->policy_count && !err; i++)
-		err = xfrm_add_policy(xfrm, &plan->policies[i]);
+	for (size_t i = 0; i < plan->policy_count && !err; i++) {
+		if (!is_shared(set, &plan->policies[i]))
+			err = xfrm_add_policy(xfrm, &plan->policies[i]);
+	}
 	return err;
 }
 
@@ -457,7 +511,7 @@ static int install_once(struct sa_set *set, const struct keymat *keymat, bool *r
 		       set->listener->timers.kernel_slack_s;
 	plan_set(&input, keymat, &plan);
 	set->add_time_s = clock_realtime_s();
-	err = queue_set(set->table->xfrm, &plan);
+	err = queue_set(set, &plan);
 	if (err)
 		error.error = err;
 	else
@@ -625,6 +679,9 @@ int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusa
 
 	if (set->state == SA_SET_TEMPORARY)
 		return refuse(refusal, REASON_WRONG_STATE, "the set is temporary: confirm it");
+	if (set->state == SA_SET_OLD)
+		return refuse(refusal, REASON_WRONG_STATE,
+			      "the set is old: a newer one holds the registration");
 	if (until_ms <= before_ms)
 		return 0;
 	set_deadline(set, until_ms);

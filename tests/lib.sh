@@ -70,6 +70,8 @@ tap_done()
 
 # --- ends of things
 
+none_left() { [ -z "$(jobs -pr)" ]; }
+
 clean_up()
 {
 	local status=$? pid host
@@ -78,6 +80,7 @@ clean_up()
 	for pid in "${spawned[@]}"; do
 		kill "$pid" 2>/dev/null
 	done
+	wait_for 5 none_left || kill -KILL "${spawned[@]}" 2>/dev/null
 	wait
 	for host in "${hosts[@]}"; do
 		ip netns del "$host" 2>/dev/null
@@ -90,7 +93,8 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# spawn COMMAND...: runs in the background until the script ends or kills $!.
+# spawn COMMAND...: runs in the background until the script ends or kills $!. Not under check,
+# which waits for the end of whatever holds the output.
 spawn() { "$@" & spawned+=($!); }
 
 # wait_for SECONDS COMMAND...: polls until COMMAND succeeds. Fails at the limit.
@@ -166,15 +170,14 @@ sa_packets()
 declare -A captures=()
 capture()
 {
-	on "$1" tcpdump -i wire -U -n -w "$2" 2>"$2.log" &
+	spawn ip netns exec "${ns[$1]}" tcpdump -i wire -U -n -w "$2" 2>"$2.log"
 	captures[$2]=$!
-	spawned+=($!)
 	wait_for 20 grep -q 'listening on' "$2.log"
 }
 
 capture_end()
 {
-	kill -INT "${captures[$1]}"
+	kill "${captures[$1]}"
 	wait "${captures[$1]}" 2>/dev/null
 	true
 }

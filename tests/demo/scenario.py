@@ -37,7 +37,7 @@ class Scenario:
         self.spis = set()      # all that were agreed on
         self.counted = {}      # packets of each flow when they were last looked at
 
-    def run(self, reregister=False):
+    def run(self):
         self.before()
         self.register_in_clear()
         self.set_in_the_kernel()
@@ -45,7 +45,7 @@ class Scenario:
         self.options("udp")
         self.options("tcp")
         self.clear_text_is_dropped()
-        if reregister:
+        if self.variant.reregister:
             self.reregister()
         self.deregister()
         self.nothing_left()

@@ -17,7 +17,7 @@ class Variant:
     """@alg and @ealg None: the phone offers what it can and the daemon chooses."""
 
     def __init__(self, alg=None, ealg=None, prot="esp", mod="trans", dialect="24.229", ipv6=False,
-                 policies="shared", transport="udp"):
+                 policies="shared", transport="udp", reregister=False):
         self.alg, self.ealg = alg, ealg
         if alg or ealg:
             self.ealg = ealg or ("aes-gcm" if alg == "null" else "null")
@@ -26,17 +26,18 @@ class Variant:
             self.alg, self.ealg = "hmac-sha-1-96", "null"
         self.prot, self.mod, self.dialect = prot, mod, dialect
         self.ipv6, self.policies, self.transport = ipv6, policies, transport
+        self.reregister = reregister
 
     def __str__(self):
         pair = f"{self.alg}/{self.ealg}" if self.alg else "the phone's whole offer"
         return (f"{pair}, {self.prot}, {self.mod}, {self.dialect}, "
                 f"{'IPv6' if self.ipv6 else 'IPv4'}, {self.policies} policies, "
-                f"REGISTER over {self.transport.upper()}")
+                f"REGISTER over {self.transport.upper()}" + ", twice" * self.reregister)
 
     def as_kind(self, kind):
         """The same as an object of a subclass."""
         return kind(self.alg, self.ealg, self.prot, self.mod, self.dialect, self.ipv6,
-                    self.policies, self.transport)
+                    self.policies, self.transport, self.reregister)
 
     def fault(self):
         """Why no such agreement exists, or None. TS 33.203 Annex H, RFC 3329 Appendix A."""
@@ -92,13 +93,17 @@ class Variant:
 
 
 def legal():
-    """Every legal combination once; then the switches that matter to all of them, on one each."""
+    """Every legal combination once; then a re-registration with each of the other switches."""
     found = [Variant(alg, ealg, prot, mod, dialect, ipv6)
              for prot, mod in (("esp", "trans"), ("ah", "trans"), ("esp", "tun"), ("ah", "tun"),
                                ("esp", "UDP-enc-tun"))
              for dialect in DIALECTS for ipv6 in (False, True) for alg, ealg in PAIRS]
-    found += [Variant(dialect=dialect, ipv6=ipv6, policies=policies, transport=transport)
+    found += [Variant(dialect=dialect, ipv6=ipv6, policies=policies, transport=transport,
+                      reregister=True)
               for dialect in DIALECTS for ipv6 in (False, True)
-              for policies, transport in (("per-set", "udp"), ("shared", "tcp"),
-                                          ("per-set", "tcp"))]
+              for policies, transport in (("shared", "udp"), ("per-set", "udp"),
+                                          ("shared", "tcp"), ("per-set", "tcp"))]
+    found += [Variant(prot=prot, mod=mod, dialect=dialect, reregister=True)
+              for prot, mod, dialect in (("ah", "trans", "rfc3329"), ("esp", "tun", "rfc3329"),
+                                         ("esp", "UDP-enc-tun", "24.229"))]
     return [variant for variant in found if not variant.fault()]

@@ -205,7 +205,7 @@ def check_configuration():
 # ---- the control protocol ----
 
 TYPES = {"TEXT": "text", "LINES": "lines", "ADDRESS": "address", "PORT": "port", "NUMBER": "number",
-         "KEY": "key", "SET": "set", "BOOL": "boolean"}
+         "KEY": "key", "SET": "set", "BOOL": "boolean", "WORD": "word"}
 
 
 def code_methods():
@@ -337,24 +337,25 @@ def commands_of(text):
     return re.findall(r"^  ([a-z]+)  ", text, re.M)
 
 
+def same_options(page, true):
+    """The options of a page and of --help; a page may speak of "--name value" in general."""
+    told = page_options(manual.page(page)) - ({"name"} - true)
+    same(f"{page} has the options of --help, and no other", told, true)
+
+
 def check_options():
-    same("secagreed(8) has the options of --help", page_options(manual.page("secagreed.8")),
-         long_options(help_of("secagreed")))
     top = help_of("secagreectl")
     commands = commands_of(top)
-    page = manual.page("secagreectl.8")
     every = set.union(long_options(top), *(long_options(help_of("secagreectl", command))
                                            for command in commands))
-    placeholders = {"name"} - every  # "--name value" of the description
-    same("secagreectl(8) has the options of --help", page_options(page) - placeholders, every)
-    told = re.findall(r"^\.It (?:Xo )?Cm ([a-z]+)", page, re.M)
-    same("secagreectl(8) has the commands of --help", told, commands)
-    methods = [method.split(".")[1] for method in code_methods()]
-    T.ok(set(methods) <= set(commands), "secagreectl has a command for each method",
-         set(methods) - set(commands))
-    if "secagree-ue.1" in page_names():
-        same("secagree-ue(1) has the options of --help", page_options(manual.page("secagree-ue.1")),
-             long_options(help_of("secagree-ue")))
+    same_options("secagreed.8", long_options(help_of("secagreed")))
+    same_options("secagreectl.8", every)
+    same_options("secagree-ue.1", long_options(help_of("secagree-ue")))
+    told = re.findall(r"^\.It (?:Xo )?Cm ([a-z]+)", manual.page("secagreectl.8"), re.M)
+    same("secagreectl.8 has the commands of --help, and no other", told, commands)
+    methods = {method.split(".")[1] for method in code_methods()}
+    T.ok(methods <= set(commands), "secagreectl has a command for each method",
+         methods - set(commands))
 
 
 # ---- examples ----

@@ -25,9 +25,14 @@
 static int send_answer(struct ue *ue, const struct net_source *from, struct span text)
 {
 	struct ue_set *set = set_in(&ue->sets, SET_CURRENT);
+	const struct net_link *link = &ue->net.links[from->link];
 
-	if (from->kind == NET_TCP)
+	if (from->kind == NET_TCP) {
+		/* a connection that closed may have left its place to another one */
+		if (link->kind != NET_TCP || link->peer_port != from->peer_port)
+			return -ENOTCONN;
 		return net_send(&ue->net, from->link, &from->peer, from->peer_port, text);
+	}
 	if (!set)
 		set = set_of_source(&ue->sets, from);
 	if (!set)

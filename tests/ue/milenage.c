@@ -2,9 +2,9 @@
 /*
  * MILENAGE, 3GPP TS 35.206 section 4.1, on AES-128 of OpenSSL.
  *
- * All outputs have one shape: OUTn = E_K(rot(TEMP ^ OPc, rn) ^ cn) ^ OPc with TEMP = E_K(RAND ^ OPc);
- * only f1 mixes SQN and AMF in another place. So one function does the work and a table gives rn
- * and cn.
+ * All outputs have one shape: OUTn = E_K(rot(TEMP ^ OPc, rn) ^ cn) ^ OPc, where TEMP is
+ * E_K(RAND ^ OPc); only f1 mixes SQN and AMF in, in another place. So one function does the work
+ * and a table gives rn and cn.
  *
  * Nothing is kept between calls. Intermediate values are wiped. What AUTN and AUTS are made of, and
  * whether an SQN is fresh, is aka.c.

@@ -55,7 +55,7 @@ struct net {
 	bool trace;
 	/* @text is one message and valid during the call */
 	void (*on_message)(void *ctx, const struct net_source *from, struct span text);
-	/* a TCP link is gone, before its slot is used again; @why is errno, 0 = closed by the peer */
+	/* a TCP link is lost; its slot is still in use; @why is errno, 0 = closed by the peer */
 	void (*on_closed)(void *ctx, int link, int why);
 	void *ctx;
 };
@@ -72,7 +72,8 @@ int net_open_listener(struct net *net, const struct ip *local, uint16_t port, en
 int net_connect(struct net *net, const struct ip *local, uint16_t local_port,
 		const struct ip *peer, uint16_t peer_port, enum net_role role, int set_id);
 
-/* Send one message; @to and @port are for UDP alone. Returns 0, -ENOTCONN (no such link) or -errno. */
+/* Send one message; @to and @port are for UDP alone. Returns 0, -ENOTCONN (no such link) or
+ * -errno. */
 int net_send(struct net *net, int link, const struct ip *to, uint16_t port, struct span text);
 
 /* Close without a word to on_closed(). @reset: a TCP peer gets an RST now instead of a FIN that

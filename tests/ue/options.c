@@ -545,7 +545,7 @@ static int check_identity(struct ue_options *o, const struct error *e)
 static int check_keys(struct ue_options *o, const struct error *e)
 {
 	if (!o->has_k)
-		return refuse(e, "the subscriber's key is required: --k, or better a --config file");
+		return refuse(e, "the subscriber's key is required: --k, or better --config");
 	if (o->has_op == o->has_opc)
 		return refuse(e, "either --opc or --op is required");
 	if (o->has_op && milenage_opc(o->card.key.k, o->op, o->card.key.opc) < 0)
@@ -575,7 +575,8 @@ static void default_offers(struct ue_options *o)
 	if (o->prot == IPSEC_PROT_AH)
 		set_offer(o, "hmac-sha-1-96/null");
 	else
-		set_offer(o, "null/aes-gcm,hmac-sha-1-96/aes-cbc,aes-gmac/null,hmac-sha-1-96/null");
+		set_offer(o, "null/aes-gcm,hmac-sha-1-96/aes-cbc,aes-gmac/null,"
+			     "hmac-sha-1-96/null");
 }
 
 /* Faulty combinations are refused here: the kernel could not carry them. */
@@ -629,8 +630,8 @@ static const char intro[] =
 	"usage: secagree-ue --pcscf ADDR --config FILE [OPTION]...\n"
 	"\n"
 	"A phone in software: registers at a P-CSCF with IMS AKA and ipsec-3gpp (RFC 3329,\n"
-	"TS 33.203), keeps its own IPsec SAs, answers OPTIONS, MESSAGE and INVITE, re-registers and\n"
-	"de-registers. For whoever has a P-CSCF and no phone. It needs CAP_NET_ADMIN.\n"
+	"TS 33.203), keeps its own IPsec SAs, answers OPTIONS, MESSAGE and INVITE, re-registers\n"
+	"and de-registers. For whoever has a P-CSCF and no phone. It needs CAP_NET_ADMIN.\n"
 	"\n"
 	"  secagree-ue --pcscf 192.0.2.1 --config alice.conf --trace --once\n"
 	"  secagree-ue --pcscf [2001:db8::1] --config alice.conf --offer hmac-sha-1-96/null\n"

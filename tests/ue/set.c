@@ -232,7 +232,8 @@ static bool was_offered(const struct set_table *table, const struct ipsec_offer 
 }
 
 /* RFC 3329 2.3.1: the server's preference decides. Without any q: the order of the list. */
-static const struct ipsec_offer *choose(const struct set_table *table, const struct ipsec3gpp *list)
+static const struct ipsec_offer *choose(const struct set_table *table,
+					const struct ipsec3gpp *list)
 {
 	const struct ipsec_offer *best = NULL;
 
@@ -259,7 +260,8 @@ static int take_list(struct set_table *table, struct ue_set *set, const struct s
 	best = choose(table, &list);
 	if (!best || list.endpoint.dialect != set->ours.dialect) {
 		snprintf(table->why, sizeof(table->why), "Security-Server: %s",
-			 best ? "not in the dialect of Security-Client" : "nothing that was offered");
+			 best ? "not in the dialect of Security-Client"
+			      : "nothing that was offered");
 		return -ENOENT;
 	}
 	set->theirs = list.endpoint;
@@ -289,12 +291,11 @@ static char *mirror(const struct span *lines, size_t count)
 static void warn_of_reflection(const struct ue_set *set)
 {
 	const struct ipsec_endpoint *a = &set->ours, *b = &set->theirs;
-	bool same = a->dialect == IPSEC_DIALECT_RFC3329
-			    ? a->spi == b->spi
-			    : a->spi_c == b->spi_c || a->spi_c == b->spi_s || a->spi_s == b->spi_c ||
-				      a->spi_s == b->spi_s;
+	bool pair = a->dialect == IPSEC_DIALECT_RFC3329;
+	bool of_c = a->spi_c == b->spi_c || a->spi_c == b->spi_s;
+	bool of_s = a->spi_s == b->spi_c || a->spi_s == b->spi_s;
 
-	if (same)
+	if (pair ? a->spi == b->spi : of_c || of_s)
 		event_print("warning", "text=\"the P-CSCF chose one of our own SPIs\"");
 }
 

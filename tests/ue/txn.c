@@ -38,6 +38,12 @@ static void forget(struct txn *txn)
 
 static int transmit(const struct txn_table *table, const struct txn *txn)
 {
+	const struct net_link *link = &table->net->links[txn->link];
+
+	/* a set may have gone meanwhile, and somebody else may have its link */
+	if (link->kind != txn->kind || link->set_id != txn->set_id ||
+	    txn->protected != (link->role != NET_CLEAR))
+		return -ENOTCONN;
 	return net_send(table->net, txn->link, &txn->to, txn->port,
 			(struct span){txn->text, txn->text_n});
 }
@@ -61,6 +67,7 @@ static void fill(struct txn *txn, const struct txn_table *table, const struct tx
 	txn->protected = link->role != NET_CLEAR;
 	txn->link = request->link;
 	txn->kind = link->kind;
+	txn->set_id = link->set_id;
 	txn->to = request->to;
 	txn->port = request->port;
 	txn->interval_ms = table->t1_ms;

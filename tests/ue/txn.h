@@ -25,6 +25,7 @@ struct txn {
 	bool protected;
 	int link;
 	enum net_kind kind;
+	int set_id;
 	struct ip to;
 	uint16_t port;
 	char *text;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The kernel of fake_xfrm.h. Semantics as xfrm.h promises them: a transaction is all or nothing for
- * what it adds, deleting what is gone succeeds, a change of what is gone is -ESRCH and makes nothing,
- * an SA exists once for its address, SPI and protocol, a policy once for its direction and selector.
+ * what it adds, deleting what is gone succeeds, a change of what is gone is -ESRCH and makes
+ * nothing, an SA exists once for its address, SPI and protocol, a policy once for its direction and
+ * selector.
  */
 #include "tests/unit/fake_xfrm.h"
 
@@ -83,7 +84,8 @@ bool fake_xfrm_same_selector(const struct xfrm_sel *a, const struct xfrm_sel *b)
 	       a->dport_mask == b->dport_mask && a->proto == b->proto;
 }
 
-static struct xfrm_policy *find_policy(enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id)
+static struct xfrm_policy *find_policy(enum xfrm_dir dir, const struct xfrm_sel *sel,
+				       uint32_t if_id)
 {
 	for (size_t i = 0; i < fake_xfrm.policy_count; i++) {
 		struct xfrm_policy *p = &fake_xfrm.policies[i];
@@ -97,8 +99,8 @@ static struct xfrm_policy *find_policy(enum xfrm_dir dir, const struct xfrm_sel 
 bool xfrm_policy_equal(const struct xfrm_policy *a, const struct xfrm_policy *b)
 {
 	return a->dir == b->dir && fake_xfrm_same_selector(&a->sel, &b->sel) &&
-	       a->priority == b->priority && a->if_id == b->if_id && a->proto == b->proto && a->mode == b->mode &&
-	       a->reqid == b->reqid && ip_equal(&a->tmpl_src, &b->tmpl_src) &&
+	       a->priority == b->priority && a->if_id == b->if_id && a->proto == b->proto &&
+	       a->mode == b->mode && a->reqid == b->reqid && ip_equal(&a->tmpl_src, &b->tmpl_src) &&
 	       ip_equal(&a->tmpl_dst, &b->tmpl_dst);
 }
 
@@ -107,7 +109,7 @@ static int add_sa(const struct xfrm_sa *sa)
 	if (find_sa(&sa->id))
 		return -EEXIST;
 	assert(fake_xfrm.sa_count < FAKE_SAS);
-	fake_xfrm.sas[fake_xfrm.sa_count++] = (struct fake_sa){ *sa, clock_realtime_s() };
+	fake_xfrm.sas[fake_xfrm.sa_count++] = (struct fake_sa){*sa, clock_realtime_s()};
 	return 0;
 }
 
@@ -205,7 +207,7 @@ static bool id_is_legal(const struct xfrm_sa_id *id, int family)
 
 int xfrm_add_sa(struct xfrm *x, const struct xfrm_sa *sa)
 {
-	const struct fake_step step = { .what = FAKE_ADD_SA, .sa = *sa };
+	const struct fake_step step = {.what = FAKE_ADD_SA, .sa = *sa};
 	const bool ah = sa->id.proto == IPPROTO_AH;
 
 	if (!id_is_legal(&sa->id, sa->src.family) || sa->sel.family != sa->src.family ||
@@ -217,23 +219,22 @@ int xfrm_add_sa(struct xfrm *x, const struct xfrm_sa *sa)
 
 int xfrm_change_sa(struct xfrm *x, const struct xfrm_sa_change *change)
 {
-	const struct fake_step step = { .what = FAKE_CHANGE_SA,
-					.sa.id = change->id,
-					.change = *change };
+	const struct fake_step step = {
+		.what = FAKE_CHANGE_SA, .sa.id = change->id, .change = *change};
 
 	return id_is_legal(&change->id, change->src.family) ? queue(x, &step) : -EINVAL;
 }
 
 int xfrm_delete_sa(struct xfrm *x, const struct xfrm_sa_id *id)
 {
-	const struct fake_step step = { .what = FAKE_DELETE_SA, .sa.id = *id };
+	const struct fake_step step = {.what = FAKE_DELETE_SA, .sa.id = *id};
 
 	return id_is_legal(id, id->dst.family) ? queue(x, &step) : -EINVAL;
 }
 
 int xfrm_add_policy(struct xfrm *x, const struct xfrm_policy *policy)
 {
-	const struct fake_step step = { .what = FAKE_ADD_POLICY, .policy = *policy };
+	const struct fake_step step = {.what = FAKE_ADD_POLICY, .policy = *policy};
 
 	if ((policy->mode == XFRM_TUNNEL) != (policy->tmpl_dst.family != AF_UNSPEC))
 		return -EINVAL;
@@ -242,8 +243,8 @@ int xfrm_add_policy(struct xfrm *x, const struct xfrm_policy *policy)
 
 int xfrm_delete_policy(struct xfrm *x, enum xfrm_dir dir, uint32_t index, uint32_t if_id)
 {
-	const struct fake_step step = { .what = FAKE_DELETE_POLICY,
-					.policy = { .dir = dir, .index = index, .if_id = if_id } };
+	const struct fake_step step = {.what = FAKE_DELETE_POLICY,
+				       .policy = {.dir = dir, .index = index, .if_id = if_id}};
 
 	return index ? queue(x, &step) : -EINVAL;
 }
@@ -296,7 +297,7 @@ static int answer(struct xfrm *x, struct fake_step *step)
 
 static void undo(struct xfrm *x, struct fake_step *step)
 {
-	struct fake_step back = { .undo = true, .datagram = x->datagrams };
+	struct fake_step back = {.undo = true, .datagram = x->datagrams};
 
 	if (step->error || (step->what != FAKE_ADD_SA && step->what != FAKE_ADD_POLICY))
 		return;
@@ -332,8 +333,7 @@ static enum xfrm_op op_of(enum fake_what what)
 
 static void report(const struct fake_step *step, size_t index, struct xfrm_error *ret)
 {
-	*ret = (struct xfrm_error){ .error = step->error, .index = index,
-				    .op = op_of(step->what) };
+	*ret = (struct xfrm_error){.error = step->error, .index = index, .op = op_of(step->what)};
 	if (step->what == FAKE_ADD_POLICY || step->what == FAKE_DELETE_POLICY)
 		snprintf(ret->object, sizeof(ret->object), "policy");
 	else
@@ -344,7 +344,7 @@ static void report(const struct fake_step *step, size_t index, struct xfrm_error
 int xfrm_commit(struct xfrm *x, struct xfrm_error *ret_error)
 {
 	const struct fake_step *failed = NULL;
-	struct xfrm_error error = { 0 };
+	struct xfrm_error error = {0};
 
 	if (!x->queued)
 		return 0;
@@ -406,11 +406,11 @@ void xfrm_sent(const struct xfrm *x, uint64_t *ret_datagrams, uint64_t *ret_mess
 int xfrm_destroy_tcp(struct xfrm *x, const struct ip_addr *local, uint16_t local_port,
 		     const struct ip_addr *remote, uint16_t remote_port)
 {
-	const struct fake_step step = { .what = FAKE_DESTROY_TCP,
-					.sa.src = *local,
-					.local_port = local_port,
-					.remote = *remote,
-					.remote_port = remote_port };
+	const struct fake_step step = {.what = FAKE_DESTROY_TCP,
+				       .sa.src = *local,
+				       .local_port = local_port,
+				       .remote = *remote,
+				       .remote_port = remote_port};
 
 	write_down(&step);
 	return x->refuse_what[FAKE_DESTROY_TCP];
@@ -438,7 +438,7 @@ int xfrm_dump_sas(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *sa, voi
 			.sel = sa->sel,
 			.mode = sa->mode,
 			.larval = sa->id.spi == 0,
-			.stats = { .reqid = sa->reqid, .src = sa->src },
+			.stats = {.reqid = sa->reqid, .src = sa->src},
 		};
 
 		err = each(&dump, arg);

@@ -30,13 +30,13 @@ enum fake_what {
 
 struct fake_step {
 	enum fake_what what;
-	uint64_t datagram; /* the same for messages that were sent together */
-	bool undo;         /* part of a roll-back */
-	int error;         /* the answer: 0 or a negative errno */
-	struct xfrm_sa sa;             /* ADD_SA; its id also for CHANGE_SA and DELETE_SA */
-	struct xfrm_sa_change change;  /* CHANGE_SA */
-	struct xfrm_policy policy;     /* ADD_POLICY; dir and index for DELETE_POLICY */
-	struct ip_addr remote;         /* DESTROY_TCP */
+	uint64_t datagram;            /* the same for messages that were sent together */
+	bool undo;                    /* part of a roll-back */
+	int error;                    /* the answer: 0 or a negative errno */
+	struct xfrm_sa sa;            /* ADD_SA; its id also for CHANGE_SA and DELETE_SA */
+	struct xfrm_sa_change change; /* CHANGE_SA */
+	struct xfrm_policy policy;    /* ADD_POLICY; dir and index for DELETE_POLICY */
+	struct ip_addr remote;        /* DESTROY_TCP */
 	uint16_t local_port, remote_port;
 };
 

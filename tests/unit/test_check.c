@@ -21,7 +21,7 @@
 
 static struct lines one_line(const char *text)
 {
-	return (struct lines){ .line = { span_of(text) }, .count = 1 };
+	return (struct lines){.line = {span_of(text)}, .count = 1};
 }
 
 /* A message from the phone's client port, without Security headers. */
@@ -56,7 +56,7 @@ static struct sa_set *temporary(void)
 
 static struct check_result assert_accepted(const struct check *check)
 {
-	struct check_result result = { 0 };
+	struct check_result result = {0};
 
 	if (check_message(world.table, &world.config, check, &result, &world.refusal) < 0)
 		fail_msg("%s: %s", reason_token(world.refusal.reason), world.refusal.text);
@@ -155,8 +155,8 @@ static void E4_a_temporary_set_takes_the_answer_to_its_challenge(void **state)
 
 static void E4_other_methods_on_a_temporary_set_are_discarded(void **state)
 {
-	static const char *const METHODS[] = { "INVITE", "OPTIONS", "ACK",  "SUBSCRIBE",
-					       "NOTIFY", "register", "", "REGISTERS" };
+	static const char *const METHODS[] = {"INVITE", "OPTIONS",  "ACK", "SUBSCRIBE",
+					      "NOTIFY", "register", "",    "REGISTERS"};
 	struct sa_set *set = temporary();
 
 	(void)state;
@@ -198,20 +198,20 @@ static const char *changed(const char *text, const char *from, const char *to)
 static void B5_any_change_in_security_verify_is_seen(void **state)
 {
 	static const char *const CHANGES[][2] = {
-		{ "q=0.9", "q=0.8" },
-		{ "alg=null", "alg=hmac-sha-1-96" },
-		{ "ealg=aes-gcm", "ealg=null" },
-		{ "prot=esp", "prot=ah" },
-		{ "mod=trans", "mod=tun" },
-		{ "spi-c=", "spi-c=1" },
-		{ "spi-s=", "spi-s=1" },
-		{ "port-c=6", "port-c=7" },
-		{ "port-s=6100", "port-s=6101" },
-		{ "ipsec-3gpp", "ipsec-ike" },
-		{ "ipsec-3gpp", "tls;q=0.95, ipsec-3gpp" },
-		{ ";prot=esp", "" },
-		{ ";mod=trans", ";mod=trans;x" },
-		{ ", ", "; " },
+		{"q=0.9", "q=0.8"},
+		{"alg=null", "alg=hmac-sha-1-96"},
+		{"ealg=aes-gcm", "ealg=null"},
+		{"prot=esp", "prot=ah"},
+		{"mod=trans", "mod=tun"},
+		{"spi-c=", "spi-c=1"},
+		{"spi-s=", "spi-s=1"},
+		{"port-c=6", "port-c=7"},
+		{"port-s=6100", "port-s=6101"},
+		{"ipsec-3gpp", "ipsec-ike"},
+		{"ipsec-3gpp", "tls;q=0.95, ipsec-3gpp"},
+		{";prot=esp", ""},
+		{";mod=trans", ";mod=trans;x"},
+		{", ", "; "},
 	};
 
 	(void)state;
@@ -242,10 +242,13 @@ static void B5_a_list_that_was_cut_is_seen(void **state)
 static void C9_any_change_in_security_client_is_seen(void **state)
 {
 	static const char *const CHANGES[][2] = {
-		{ "alg=null", "alg=hmac-sha-1-96" }, { "ealg=aes-gcm", "ealg=null" },
-		{ "spi-c=1", "spi-c=2" },	     { "spi-s=2", "spi-s=1" },
-		{ "port-c=5062", "port-c=5066" },    { "port-s=5064", "port-s=5066" },
-		{ "port-s=5064", "port-s=5064;x" },
+		{"alg=null", "alg=hmac-sha-1-96"},
+		{"ealg=aes-gcm", "ealg=null"},
+		{"spi-c=1", "spi-c=2"},
+		{"spi-s=2", "spi-s=1"},
+		{"port-c=5062", "port-c=5066"},
+		{"port-s=5064", "port-s=5066"},
+		{"port-s=5064", "port-s=5064;x"},
 	};
 
 	(void)state;
@@ -267,11 +270,11 @@ static void A1_A2_case_space_and_lines_do_not_matter(void **state)
 	char text[4096], *comma;
 
 	(void)state;
-	snprintf(text, sizeof(text), "%s", changed(set->security_server, "ipsec-3gpp;q=",
-						   "IPSEC-3gpp ;\tQ = "));
+	snprintf(text, sizeof(text), "%s",
+		 changed(set->security_server, "ipsec-3gpp;q=", "IPSEC-3gpp ;\tQ = "));
 	comma = strchr(text, ',');
 	check.security_verify = (struct lines){
-		.line = { { text, (size_t)(comma - text) }, span_of(comma + 1) },
+		.line = {{text, (size_t)(comma - text)}, span_of(comma + 1)},
 		.count = 2,
 	};
 	assert_accepted_on(&check, set, true);
@@ -279,7 +282,7 @@ static void A1_A2_case_space_and_lines_do_not_matter(void **state)
 
 static void headers_that_cannot_be_read_do_not_match(void **state)
 {
-	static const char *const TEXTS[] = { "", ";;;", "ipsec-3gpp;q", "\xff\xfe", "a;b=\"" };
+	static const char *const TEXTS[] = {"", ";;;", "ipsec-3gpp;q", "\xff\xfe", "a;b=\""};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(TEXTS); i++) {
@@ -363,7 +366,7 @@ static void E3_a_wrong_answer_leaves_the_current_set(void **state)
 
 static void established_sets_take_every_method(void **state)
 {
-	static const char *const METHODS[] = { "REGISTER", "INVITE", "ACK", "PRACK", "MESSAGE" };
+	static const char *const METHODS[] = {"REGISTER", "INVITE", "ACK", "PRACK", "MESSAGE"};
 	struct sa_set *set = world_registered();
 
 	(void)state;
@@ -467,8 +470,8 @@ static void E16_a_fresh_security_client_on_an_established_set_is_not_compared(vo
 
 /* ---- two sets on one flow ---- */
 
-/* A phone that lost its state, or somebody who claims to be it, has the client port of a living set:
- * what belongs to the living set goes there, whoever sent the REGISTER. */
+/* A phone that lost its state, or somebody who claims to be it, has the client port of a living
+ * set: what belongs to the living set goes there, whoever sent the REGISTER. */
 static struct sa_set *come_back(struct sa_set **ret_living)
 {
 	struct sa_set_request request = world_request();

@@ -255,16 +255,16 @@ static void every_legal_combination_can_be_configured(void **state)
 		enum ipsec_alg alg;
 		enum ipsec_ealg ealg;
 	} PAIRS[] = {
-		{ "aes-gcm", IPSEC_ALG_NULL, IPSEC_EALG_AES_GCM },
-		{ "null/aes-gcm", IPSEC_ALG_NULL, IPSEC_EALG_AES_GCM },
-		{ "aes-gmac", IPSEC_ALG_AES_GMAC, IPSEC_EALG_NULL },
-		{ "aes-gmac/null", IPSEC_ALG_AES_GMAC, IPSEC_EALG_NULL },
-		{ "hmac-sha-1-96", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_NULL },
-		{ "hmac-sha-1-96/null", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_NULL },
-		{ "hmac-sha-1-96/aes-cbc", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_AES_CBC },
-		{ "hmac-sha-1-96/des-ede3-cbc", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_DES_EDE3_CBC },
-		{ "hmac-md5-96/null", IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_NULL },
-		{ "hmac-md5-96/aes-cbc", IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_AES_CBC },
+		{"aes-gcm", IPSEC_ALG_NULL, IPSEC_EALG_AES_GCM},
+		{"null/aes-gcm", IPSEC_ALG_NULL, IPSEC_EALG_AES_GCM},
+		{"aes-gmac", IPSEC_ALG_AES_GMAC, IPSEC_EALG_NULL},
+		{"aes-gmac/null", IPSEC_ALG_AES_GMAC, IPSEC_EALG_NULL},
+		{"hmac-sha-1-96", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_NULL},
+		{"hmac-sha-1-96/null", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_NULL},
+		{"hmac-sha-1-96/aes-cbc", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_AES_CBC},
+		{"hmac-sha-1-96/des-ede3-cbc", IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_DES_EDE3_CBC},
+		{"hmac-md5-96/null", IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_NULL},
+		{"hmac-md5-96/aes-cbc", IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_AES_CBC},
 	};
 
 	(void)state;
@@ -283,10 +283,19 @@ static void every_legal_combination_can_be_configured(void **state)
 /* B14: the weakest mechanism of a list must give integrity. */
 static void B14_C1_combinations_without_integrity_are_refused(void **state)
 {
-	static const char *const PAIRS[] = { "null/null",	"null/aes-cbc",	 "aes-gmac/aes-cbc",
-					     "aes-gmac/aes-gcm", "hmac-sha-1-96/aes-gcm", "null",
-					     "aes-cbc",		"hmac-sha-2-256", "", "/", "a/b/c",
-					     "aes-gcm/", "aes-gcm/null" };
+	static const char *const PAIRS[] = {"null/null",
+					    "null/aes-cbc",
+					    "aes-gmac/aes-cbc",
+					    "aes-gmac/aes-gcm",
+					    "hmac-sha-1-96/aes-gcm",
+					    "null",
+					    "aes-cbc",
+					    "hmac-sha-2-256",
+					    "",
+					    "/",
+					    "a/b/c",
+					    "aes-gcm/",
+					    "aes-gcm/null"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(PAIRS); i++) {
@@ -320,14 +329,14 @@ static void numbers_have_ranges(void **state)
 		const char *key;
 		long min, max;
 	} NUMBERS[] = {
-		{ "reqid", 1, 65535 },
-		{ "priority", 2, INT32_MAX },
-		{ "replay-window", 32, 4096 },
-		{ "encap-port", 1, 65535 },
-		{ "reg-await-auth", 1, 604800 },
-		{ "old-set-time", 1, 604800 },
-		{ "registration-margin", 0, 604800 },
-		{ "kernel-slack", 1, 3600 },
+		{"reqid", 1, 65535},
+		{"priority", 2, INT32_MAX},
+		{"replay-window", 32, 4096},
+		{"encap-port", 1, 65535},
+		{"reg-await-auth", 1, 604800},
+		{"old-set-time", 1, 604800},
+		{"registration-margin", 0, 604800},
+		{"kernel-slack", 1, 3600},
 	};
 
 	(void)state;
@@ -367,13 +376,13 @@ static void what_is_no_number_is_refused_where_it_stands(void **state)
 static void words_are_of_a_list(void **state)
 {
 	static const char *const LINES[][2] = {
-		{ "policies = both", "shared, per-set" },
-		{ "encryption = maybe", "off, preferred, required" },
-		{ "security-server = some", "all, chosen" },
-		{ "verify = sometimes", "strict, lenient" },
-		{ "protocols = { esp, ike }", "ike" },
-		{ "modes = { transport }", "transport" },
-		{ "verify = STRICT", "strict, lenient" },
+		{"policies = both", "shared, per-set"},
+		{"encryption = maybe", "off, preferred, required"},
+		{"security-server = some", "all, chosen"},
+		{"verify = sometimes", "strict, lenient"},
+		{"protocols = { esp, ike }", "ike"},
+		{"modes = { transport }", "transport"},
+		{"verify = STRICT", "strict, lenient"},
 	};
 
 	(void)state;
@@ -427,8 +436,8 @@ static void a_listener_needs_a_name(void **state)
 
 static void an_address_is_a_literal_one(void **state)
 {
-	static const char *const ADDRESSES[] = { "pcscf.example", "192.0.2.1/24", "fe80::1%eth0",
-						 "", "192.0.2", "192.0.2.1:6100" };
+	static const char *const ADDRESSES[] = {
+		"pcscf.example", "192.0.2.1/24", "fe80::1%eth0", "", "192.0.2", "192.0.2.1:6100"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(ADDRESSES); i++) {
@@ -448,16 +457,17 @@ static void assert_bad_ports(const char *server, const char *clients, int line, 
 	char text[200];
 
 	snprintf(text, sizeof(text),
-		 "listener a {\naddress = \"192.0.2.1\"\nserver-port = %s\nclient-ports = \"%s\"\n}\n",
+		 "listener a {\naddress = \"192.0.2.1\"\nserver-port = %s\nclient-ports = "
+		 "\"%s\"\n}\n",
 		 server, clients);
 	assert_bad(text, line, words);
 }
 
 static void port_ranges_are_checked(void **state)
 {
-	static const char *const RANGES[] = { "6107-6104", "6104-", "-6107", "6104 - 6107", "0-3",
-					      "65534-65536", "a-b", "", "6104-6107-6109", "+1-9",
-					      "1000-1256", "6104,6105" };
+	static const char *const RANGES[] = {
+		"6107-6104", "6104-", "-6107",          "6104 - 6107", "0-3",       "65534-65536",
+		"a-b",       "",      "6104-6107-6109", "+1-9",        "1000-1256", "6104,6105"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(RANGES); i++)
@@ -504,7 +514,8 @@ static int two(const char *address, int server, const char *clients)
 	char text[500];
 
 	snprintf(text, sizeof(text),
-		 "%s\n}\nlistener two {\naddress = \"%s\"\nserver-port = %d\nclient-ports = \"%s\"\n}\n",
+		 "%s\n}\nlistener two {\naddress = \"%s\"\nserver-port = %d\nclient-ports = "
+		 "\"%s\"\n}\n",
 		 MINIMUM, address, server, clients);
 	return read_text(text);
 }
@@ -572,14 +583,48 @@ static void unknown_keys_and_sections_are_refused_where_they_stand(void **state)
 
 static void broken_syntax_is_refused(void **state)
 {
-	static const char *const TEXTS[] = { "max-sets\n", "max-sets 5\n", "= 5\n", "}\n",
-					     "listener a {\n", "socket { path = \"/x\n", "{{{{" };
+	static const char *const TEXTS[] = {
+		"max-sets\n",     "max-sets 5\n",           "= 5\n", "}\n",
+		"listener a {\n", "socket { path = \"/x\n", "{{{{"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(TEXTS); i++) {
 		if (read_text(TEXTS[i]) != -EINVAL)
 			fail_msg("accepted: %s", TEXTS[i]);
 		assert_non_null(strstr(why, path));
+	}
+}
+
+/* What a full disk or a broken editor leaves must not be taken for a configuration. */
+static void a_file_that_ends_too_early_is_refused(void **state)
+{
+	static const char WHOLE[] = "listener a { address = \"192.0.2.1\" server-port = 6100\n"
+				    "client-ports = \"6104-6107\" algorithms = { \"aes-gcm\" } }";
+	char text[sizeof(WHOLE)];
+
+	(void)state;
+	assert_good(WHOLE);
+	for (size_t n = 1; n < sizeof(WHOLE) - 1; n++) {
+		memcpy(text, WHOLE, n);
+		text[n] = 0;
+		if (read_text(text) != -EINVAL)
+			fail_msg("accepted: %s", text);
+	}
+	assert_int_equal(read_text("/* never closed\n"), -EINVAL);
+}
+
+static void a_number_is_decimal(void **state)
+{
+	static const char *const TEXTS[] = {"010", "0x10", "1e3", "+5", "-5", "\"\"", "5x",
+					    "99999999999"};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(TEXTS); i++) {
+		snprintf(text, sizeof(text), "\nmax-sets = %s\n", TEXTS[i]);
+		if (read_text(text) != -EINVAL)
+			fail_msg("accepted: %s", text);
+		assert_non_null(strstr(why, ":2: "));
 	}
 }
 
@@ -708,6 +753,8 @@ int main(void)
 		TEST(there_are_at_most_64_listeners),
 		TEST(unknown_keys_and_sections_are_refused_where_they_stand),
 		TEST(broken_syntax_is_refused),
+		TEST(a_file_that_ends_too_early_is_refused),
+		TEST(a_number_is_decimal),
 		TEST(comments_are_skipped),
 		TEST(a_file_that_is_not_there_is_said_so),
 		TEST(a_directory_is_no_configuration),

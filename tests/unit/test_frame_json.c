@@ -56,7 +56,7 @@ static void feed(struct reader *r, const char *data, size_t n)
 
 static long whole(const char *text)
 {
-	struct frame_json frame = { 0 };
+	struct frame_json frame = {0};
 
 	return frame_json_next(&frame, text, strlen(text));
 }
@@ -69,7 +69,7 @@ static void a_stream_cut_anywhere_gives_the_same_values(void **state)
 
 	(void)state;
 	for (size_t cut = 0; cut <= n; cut++) {
-		struct reader r = { 0 };
+		struct reader r = {0};
 
 		feed(&r, STREAM, cut);
 		feed(&r, STREAM + cut, n - cut);
@@ -80,7 +80,7 @@ static void a_stream_cut_anywhere_gives_the_same_values(void **state)
 
 static void a_stream_of_single_bytes_gives_the_same_values(void **state)
 {
-	struct reader r = { 0 };
+	struct reader r = {0};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(STREAM) - 1; i++)
@@ -90,7 +90,7 @@ static void a_stream_of_single_bytes_gives_the_same_values(void **state)
 
 static void each_byte_is_looked_at_once(void **state)
 {
-	struct frame_json frame = { 0 };
+	struct frame_json frame = {0};
 	char text[] = "{\"a\":1";
 
 	(void)state;
@@ -103,7 +103,7 @@ static void each_byte_is_looked_at_once(void **state)
 
 static void what_is_not_complete_waits(void **state)
 {
-	static const char *const TEXTS[] = { "", " ", "\r\n\t ", "{", "[[]", "{\"}", "{\"\\\"}" };
+	static const char *const TEXTS[] = {"", " ", "\r\n\t ", "{", "[[]", "{\"}", "{\"\\\"}"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(TEXTS); i++)
@@ -112,8 +112,8 @@ static void what_is_not_complete_waits(void **state)
 
 static void what_begins_otherwise_is_no_request(void **state)
 {
-	static const char *const TEXTS[] = { "}", "]", "\"a\"", "1", "null", "GET / HTTP/1.1", "*1",
-					     ",{}", "\x01", "\xff", " x", "\xef\xbb\xbf{}" };
+	static const char *const TEXTS[] = {"}",  "]",   "\"a\"", "1",    "null", "GET / HTTP/1.1",
+					    "*1", ",{}", "\x01",  "\xff", " x",   "\xef\xbb\xbf{}"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(TEXTS); i++)
@@ -122,7 +122,7 @@ static void what_begins_otherwise_is_no_request(void **state)
 
 static void a_nul_outside_of_a_value_is_no_request(void **state)
 {
-	struct frame_json frame = { 0 };
+	struct frame_json frame = {0};
 
 	(void)state;
 	assert_int_equal(frame_json_next(&frame, "\0{}", 3), -EBADMSG);
@@ -137,7 +137,7 @@ static void brackets_that_do_not_match_end_a_value_for_the_parser_to_refuse(void
 
 static void garbage_inside_a_value_stays_inside(void **state)
 {
-	struct frame_json frame = { 0 };
+	struct frame_json frame = {0};
 
 	(void)state;
 	assert_int_equal(frame_json_next(&frame, "{\0\xff\x01}", 5), 5);
@@ -171,7 +171,7 @@ static void brackets_in_strings_have_no_depth(void **state)
 static long value_of(size_t bytes)
 {
 	char *text = malloc(bytes);
-	struct frame_json frame = { 0 };
+	struct frame_json frame = {0};
 	long n;
 
 	assert_non_null(text);
@@ -196,7 +196,7 @@ static void size_is_limited(void **state)
 static void endless_white_space_is_limited(void **state)
 {
 	char *text = malloc(FRAME_JSON_MAX_BYTES + 1);
-	struct frame_json frame = { 0 };
+	struct frame_json frame = {0};
 
 	(void)state;
 	assert_non_null(text);

@@ -64,12 +64,12 @@ static void siphash_gives_the_published_values(void **state)
 		size_t len;
 		uint64_t hash;
 	} VECTORS[] = {
-		{ 0, 0x726fdb47dd0e0e31 },  { 1, 0x74f839c593dc67fd },  { 2, 0x0d6c8009d9a94f5a },
-		{ 3, 0x85676696d7fb7e2d },  { 4, 0xcf2794e0277187b7 },  { 5, 0x18765564cd99a68d },
-		{ 6, 0xcbc9466e58fee3ce },  { 7, 0xab0200f58b01d137 },  { 8, 0x93f5f5799a932462 },
-		{ 9, 0x9e0082df0ba9e4b0 },  { 10, 0x7a5dbbc594ddb9f3 }, { 11, 0xf4b32f46226bada7 },
-		{ 12, 0x751e8fbc860ee5fb }, { 13, 0x14ea5627c0843d90 }, { 14, 0xf723ca908e7af2ee },
-		{ 15, 0xa129ca6149be45e5 },
+		{0, 0x726fdb47dd0e0e31},  {1, 0x74f839c593dc67fd},  {2, 0x0d6c8009d9a94f5a},
+		{3, 0x85676696d7fb7e2d},  {4, 0xcf2794e0277187b7},  {5, 0x18765564cd99a68d},
+		{6, 0xcbc9466e58fee3ce},  {7, 0xab0200f58b01d137},  {8, 0x93f5f5799a932462},
+		{9, 0x9e0082df0ba9e4b0},  {10, 0x7a5dbbc594ddb9f3}, {11, 0xf4b32f46226bada7},
+		{12, 0x751e8fbc860ee5fb}, {13, 0x14ea5627c0843d90}, {14, 0xf723ca908e7af2ee},
+		{15, 0xa129ca6149be45e5},
 	};
 	uint8_t text[16];
 
@@ -120,7 +120,7 @@ struct element {
 static void a_table_without_memory_says_so_and_stays_whole(void **state)
 {
 	struct element *table = NULL, *found;
-	struct element a = { .key = 1 }, b = { .key = 2 };
+	struct element a = {.key = 1}, b = {.key = 2};
 	uint32_t key = 1;
 
 	(void)state;

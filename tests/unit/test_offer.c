@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/offer.c: from what a phone wrote to its set, or to the reason why not. TS 33.203 7.2, M.7.2;
- * RFC 3329 2.3.1.
+ * daemon/offer.c: from what a phone wrote to its set, or to the reason why not. TS 33.203 7.2,
+ * M.7.2; RFC 3329 2.3.1.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -36,7 +36,7 @@ static struct offer offer_of(const char *security_client)
 		.impi = WORLD_IMPI,
 		.contact = "",
 		.impu = "",
-		.security_client = { .line = { span_of(security_client) }, .count = 1 },
+		.security_client = {.line = {span_of(security_client)}, .count = 1},
 		.ue_address = world_ip("198.51.100.7"),
 	};
 
@@ -58,7 +58,7 @@ static struct sa_set *make(const struct offer *offer)
 static void assert_refused(const struct offer *offer, enum reason reason)
 {
 	const size_t sets = world_sets(), messages = fake_xfrm.messages;
-	struct offer_result untouched = { 0 };
+	struct offer_result untouched = {0};
 
 	memset(&world.refusal, 0, sizeof(world.refusal));
 	assert_int_equal(offer_make(world.table, offer, &untouched, &world.refusal), -ECANCELED);
@@ -166,8 +166,9 @@ static void C6_C7_wrong_numbers_are_a_bad_header(void **state)
 		"ipsec-3gpp;alg=aes-gmac;spi-c=0;spi-s=1001;port-c=5062;port-s=5064",
 		"ipsec-3gpp;alg=aes-gmac;spi-c=1001;spi-s=1002;port-c=5062",
 		"ipsec-3gpp;alg=aes-gmac;spi-c=1001;spi-s=1002;port-c=5062;port-s=65536",
-		"ipsec-3gpp;alg=aes-gmac" NUMBERS ", ipsec-3gpp;alg=aes-gmac;spi-c=1;spi-s=2;port-c=3;"
-		"port-s=4",
+		("ipsec-3gpp;alg=aes-gmac" NUMBERS
+		 ", ipsec-3gpp;alg=aes-gmac;spi-c=1;spi-s=2;port-c=3;"
+		 "port-s=4"),
 	};
 
 	(void)state;
@@ -180,8 +181,8 @@ static void C6_C7_wrong_numbers_are_a_bad_header(void **state)
 
 static void B2_a_494_has_our_list_whatever_was_offered(void **state)
 {
-	static const char *const TEXTS[] = { "tls", "foo;a=b", "digest;q=0.1, tls;q=0.2",
-					     "ipsec-3gpp;alg=hmac-md5-96" NUMBERS };
+	static const char *const TEXTS[] = {"tls", "foo;a=b", "digest;q=0.1, tls;q=0.2",
+					    ("ipsec-3gpp;alg=hmac-md5-96" NUMBERS)};
 	char list[sizeof(world.refusal.security_server)] = "";
 
 	(void)state;
@@ -212,7 +213,7 @@ static void required_encryption_is_required(void **state)
 static void what_the_kernel_refuses_leaves_no_result(void **state)
 {
 	const struct offer offer = offer_of("ipsec-3gpp;alg=aes-gmac" NUMBERS);
-	struct offer_result untouched = { 0 };
+	struct offer_result untouched = {0};
 
 	(void)state;
 	fake_xfrm_refuse(2, -ENOSYS);

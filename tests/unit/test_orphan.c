@@ -26,7 +26,7 @@ static struct config config;
 
 static struct ip_addr ip(const char *text)
 {
-	struct ip_addr ret = { 0 };
+	struct ip_addr ret = {0};
 
 	assert_int_equal(ip_parse(text, &ret), 0);
 	return ret;
@@ -53,7 +53,7 @@ static int start(void **state)
 static struct xfrm_sa_id put_sa(uint32_t spi, const char *src, const char *dst, uint32_t reqid)
 {
 	const struct xfrm_sa sa = {
-		.id = { .dst = ip(dst), .spi = spi, .proto = IPPROTO_ESP },
+		.id = {.dst = ip(dst), .spi = spi, .proto = IPPROTO_ESP},
 		.src = ip(src),
 		.reqid = reqid,
 	};
@@ -67,7 +67,7 @@ static void put_policy(const char *src, const char *dst, uint16_t port, uint32_t
 {
 	const struct xfrm_policy policy = {
 		.dir = XFRM_IN,
-		.sel = { .family = AF_INET, .src = ip(src), .dst = ip(dst), .dport = port },
+		.sel = {.family = AF_INET, .src = ip(src), .dst = ip(dst), .dport = port},
 		.priority = priority,
 		.reqid = reqid,
 	};
@@ -121,7 +121,7 @@ static void policies_of_single_sets_go_and_guards_and_foreign_ones_stay(void **s
 
 static void any_number_goes(void **state)
 {
-	static const size_t COUNTS[] = { 1, 63, 64, 65, 128, 1000 };
+	static const size_t COUNTS[] = {1, 63, 64, 65, 128, 1000};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(COUNTS) / sizeof(COUNTS[0]); i++) {

@@ -19,11 +19,15 @@
 /* ---- helpers ---- */
 
 static const struct param ALL[] = {
-	{ "text", PARAM_TEXT, false, "" },     { "lines", PARAM_LINES, false, "" },
-	{ "address", PARAM_ADDRESS, false, "" }, { "port", PARAM_PORT, false, "" },
-	{ "number", PARAM_NUMBER, false, "" },   { "key", PARAM_KEY, false, "" },
-	{ "set", PARAM_SET, false, "" },         { "bool", PARAM_BOOL, false, "" },
-	{ 0 },
+	{"text", PARAM_TEXT, false, ""},
+	{"lines", PARAM_LINES, false, ""},
+	{"address", PARAM_ADDRESS, false, ""},
+	{"port", PARAM_PORT, false, ""},
+	{"number", PARAM_NUMBER, false, ""},
+	{"key", PARAM_KEY, false, ""},
+	{"set", PARAM_SET, false, ""},
+	{"bool", PARAM_BOOL, false, ""},
+	{0},
 };
 
 static json_t *params;
@@ -74,8 +78,8 @@ static void assert_refused(const char *name, const char *value)
 }
 
 /* Values of every kind of JSON, of which each type takes its own at most. */
-static const char *const KINDS[] = { "null", "true", "1", "-1", "1.0", "1e3", "\"x\"", "{}",
-				     "[]", "[1]", "[[\"x\"]]", "[null]" };
+static const char *const KINDS[] = {"null",  "true", "1",  "-1",  "1.0",       "1e3",
+				    "\"x\"", "{}",   "[]", "[1]", "[[\"x\"]]", "[null]"};
 
 static void assert_takes_of_kinds(const char *name, const char *first, const char *second)
 {
@@ -101,9 +105,9 @@ static void unknown_names_are_refused_without_being_repeated(void **state)
 static void what_is_required_must_be_there(void **state)
 {
 	static const struct param TABLE[] = {
-		{ "a", PARAM_TEXT, true, "" },
-		{ "b", PARAM_TEXT, true, "" },
-		{ 0 },
+		{"a", PARAM_TEXT, true, ""},
+		{"b", PARAM_TEXT, true, ""},
+		{0},
 	};
 
 	(void)state;
@@ -116,8 +120,8 @@ static void what_is_required_must_be_there(void **state)
 
 static void what_is_absent_has_a_neutral_value(void **state)
 {
-	struct lines lines = { .count = 9 };
-	uint8_t key[16], zero[16] = { 0 };
+	struct lines lines = {.count = 9};
+	uint8_t key[16], zero[16] = {0};
 
 	(void)state;
 	assert_int_equal(check(ALL, "{}"), 0);
@@ -177,7 +181,8 @@ static void lines_are_one_string_or_several(void **state)
 	assert_true(span_equal(lines.line[2], span_of("b\r\n c")));
 }
 
-/* Too many lines are for the parser of the header to refuse: it must see that there are too many. */
+/* Too many lines are for the parser of the header to refuse: it must see that there are too many.
+ */
 static void more_lines_than_fit_are_not_lost_in_silence(void **state)
 {
 	char text[1000] = "[\"a\"";
@@ -234,8 +239,8 @@ static void numbers(void **state)
 
 static void keys(void **state)
 {
-	static const uint8_t EXPECTED[16] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
-					      0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
+	static const uint8_t EXPECTED[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+					     0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
 	uint8_t key[16];
 
 	(void)state;

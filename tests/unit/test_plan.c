@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/plan.c: the four SAs of TS 33.203 7.1 (figure 9), the pair of RFC 3329 Appendix A, policies
- * of a set's own, and the guards of a listener, field by field.
+ * daemon/plan.c: the four SAs of TS 33.203 7.1 (figure 9), the pair of RFC 3329 Appendix A,
+ * policies of a set's own, and the guards of a listener, field by field.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -41,7 +41,7 @@ static struct plan plan;
 
 static struct ip_addr ip(const char *text)
 {
-	struct ip_addr ret = { 0 };
+	struct ip_addr ret = {0};
 
 	assert_int_equal(ip_parse(text, &ret), 0);
 	return ret;
@@ -66,18 +66,18 @@ static struct plan_input input_24229(void)
 {
 	return (struct plan_input){
 		.listener = &listener,
-		.suite = { IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_AES_CBC, IPSEC_PROT_ESP,
-			   IPSEC_MOD_TRANS },
-		.ue = { .dialect = IPSEC_DIALECT_24229,
-			.spi_c = SPI_UC,
-			.spi_s = SPI_US,
-			.port_c = PORT_UC,
-			.port_s = PORT_US },
-		.pcscf = { .dialect = IPSEC_DIALECT_24229,
-			   .spi_c = SPI_PC,
-			   .spi_s = SPI_PS,
-			   .port_c = PORT_PC,
-			   .port_s = PORT_PS },
+		.suite = {IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_AES_CBC, IPSEC_PROT_ESP,
+			  IPSEC_MOD_TRANS},
+		.ue = {.dialect = IPSEC_DIALECT_24229,
+		       .spi_c = SPI_UC,
+		       .spi_s = SPI_US,
+		       .port_c = PORT_UC,
+		       .port_s = PORT_US},
+		.pcscf = {.dialect = IPSEC_DIALECT_24229,
+			  .spi_c = SPI_PC,
+			  .spi_s = SPI_PS,
+			  .port_c = PORT_PC,
+			  .port_s = PORT_PS},
 		.ue_address = ip(UE),
 		.reqid = REQID,
 		.hard_s = 250,
@@ -88,14 +88,12 @@ static struct plan_input input_rfc3329(uint16_t port1, uint16_t port2)
 {
 	struct plan_input input = input_24229();
 
-	input.ue = (struct ipsec_endpoint){ .dialect = IPSEC_DIALECT_RFC3329,
-					    .spi = SPI_PHONE,
-					    .port1 = port1,
-					    .port2 = port2 };
-	input.pcscf = (struct ipsec_endpoint){ .dialect = IPSEC_DIALECT_RFC3329,
-					       .spi = SPI_OURS,
-					       .port1 = PORT_PC,
-					       .port2 = PORT_PC };
+	input.ue = (struct ipsec_endpoint){
+		.dialect = IPSEC_DIALECT_RFC3329, .spi = SPI_PHONE, .port1 = port1, .port2 = port2};
+	input.pcscf = (struct ipsec_endpoint){.dialect = IPSEC_DIALECT_RFC3329,
+					      .spi = SPI_OURS,
+					      .port1 = PORT_PC,
+					      .port2 = PORT_PC};
 	return input;
 }
 
@@ -142,10 +140,10 @@ static void assert_rows(const struct row *rows, size_t count)
 static void D2_the_four_sas_have_the_addresses_ports_and_spis_of_figure_9(void **state)
 {
 	static const struct row ROWS[] = {
-		{ UE, PORT_UC, P, PORT_PS, SPI_PS },
-		{ UE, PORT_US, P, PORT_PC, SPI_PC },
-		{ P, PORT_PS, UE, PORT_UC, SPI_UC },
-		{ P, PORT_PC, UE, PORT_US, SPI_US },
+		{UE, PORT_UC, P, PORT_PS, SPI_PS},
+		{UE, PORT_US, P, PORT_PC, SPI_PC},
+		{P, PORT_PS, UE, PORT_UC, SPI_UC},
+		{P, PORT_PC, UE, PORT_US, SPI_US},
 	};
 	const struct plan_input input = input_24229();
 
@@ -158,10 +156,10 @@ static void ipv6_sets_are_planned_likewise(void **state)
 {
 	static const char UE6[] = "2001:db8::7", P6[] = "2001:db8::1";
 	static const struct row ROWS[] = {
-		{ UE6, PORT_UC, P6, PORT_PS, SPI_PS },
-		{ UE6, PORT_US, P6, PORT_PC, SPI_PC },
-		{ P6, PORT_PS, UE6, PORT_UC, SPI_UC },
-		{ P6, PORT_PC, UE6, PORT_US, SPI_US },
+		{UE6, PORT_UC, P6, PORT_PS, SPI_PS},
+		{UE6, PORT_US, P6, PORT_PC, SPI_PC},
+		{P6, PORT_PS, UE6, PORT_UC, SPI_UC},
+		{P6, PORT_PC, UE6, PORT_US, SPI_US},
 	};
 	struct plan_input input = input_24229();
 
@@ -198,8 +196,8 @@ static void D12_D13_sas_are_transport_esp_with_replay_window_reqid_and_limit(voi
 static void C11_one_port_on_both_sides_is_an_exact_pair(void **state)
 {
 	static const struct row ROWS[] = {
-		{ UE, 5062, P, PORT_PC, SPI_OURS },
-		{ P, PORT_PC, UE, 5062, SPI_PHONE },
+		{UE, 5062, P, PORT_PC, SPI_OURS},
+		{P, PORT_PC, UE, 5062, SPI_PHONE},
 	};
 	const struct plan_input input = input_rfc3329(5062, 5062);
 
@@ -211,10 +209,10 @@ static void C11_one_port_on_both_sides_is_an_exact_pair(void **state)
 
 static void C11_without_port2_or_with_another_the_phones_port_is_open(void **state)
 {
-	static const uint16_t PORT2[] = { 0, 5070 };
+	static const uint16_t PORT2[] = {0, 5070};
 	static const struct row ROWS[] = {
-		{ UE, 0, P, PORT_PC, SPI_OURS },
-		{ P, PORT_PC, UE, 0, SPI_PHONE },
+		{UE, 0, P, PORT_PC, SPI_OURS},
+		{P, PORT_PC, UE, 0, SPI_PHONE},
 	};
 
 	(void)state;
@@ -235,22 +233,42 @@ static void every_suite_has_the_kernels_algorithms_and_its_keys(void **state)
 		enum xfrm_algo_id auth, enc;
 		size_t auth_bytes, enc_bytes;
 	} SUITES[] = {
-		{ { IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_NULL, IPSEC_PROT_ESP, IPSEC_MOD_TRANS },
-		  XFRM_HMAC_MD5, XFRM_CIPHER_NULL, 16, 0 },
-		{ { IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_DES_EDE3_CBC, IPSEC_PROT_ESP,
-		    IPSEC_MOD_TRANS },
-		  XFRM_HMAC_SHA1, XFRM_CBC_DES3, 20, 24 },
-		{ { IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_AES_CBC, IPSEC_PROT_ESP,
-		    IPSEC_MOD_TRANS },
-		  XFRM_HMAC_SHA1, XFRM_CBC_AES, 20, 16 },
-		{ { IPSEC_ALG_AES_GMAC, IPSEC_EALG_NULL, IPSEC_PROT_ESP, IPSEC_MOD_TRANS },
-		  XFRM_ALGO_NONE, XFRM_GMAC_AES, 0, 20 },
-		{ { IPSEC_ALG_NULL, IPSEC_EALG_AES_GCM, IPSEC_PROT_ESP, IPSEC_MOD_TRANS },
-		  XFRM_ALGO_NONE, XFRM_GCM_AES, 0, 20 },
-		{ { IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_NULL, IPSEC_PROT_AH, IPSEC_MOD_TRANS },
-		  XFRM_HMAC_SHA1, XFRM_ALGO_NONE, 20, 0 },
-		{ { IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_NULL, IPSEC_PROT_AH, IPSEC_MOD_TUN },
-		  XFRM_HMAC_MD5, XFRM_ALGO_NONE, 16, 0 },
+		{{IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_NULL, IPSEC_PROT_ESP, IPSEC_MOD_TRANS},
+		 XFRM_HMAC_MD5,
+		 XFRM_CIPHER_NULL,
+		 16,
+		 0},
+		{{IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_DES_EDE3_CBC, IPSEC_PROT_ESP,
+		  IPSEC_MOD_TRANS},
+		 XFRM_HMAC_SHA1,
+		 XFRM_CBC_DES3,
+		 20,
+		 24},
+		{{IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_AES_CBC, IPSEC_PROT_ESP, IPSEC_MOD_TRANS},
+		 XFRM_HMAC_SHA1,
+		 XFRM_CBC_AES,
+		 20,
+		 16},
+		{{IPSEC_ALG_AES_GMAC, IPSEC_EALG_NULL, IPSEC_PROT_ESP, IPSEC_MOD_TRANS},
+		 XFRM_ALGO_NONE,
+		 XFRM_GMAC_AES,
+		 0,
+		 20},
+		{{IPSEC_ALG_NULL, IPSEC_EALG_AES_GCM, IPSEC_PROT_ESP, IPSEC_MOD_TRANS},
+		 XFRM_ALGO_NONE,
+		 XFRM_GCM_AES,
+		 0,
+		 20},
+		{{IPSEC_ALG_HMAC_SHA_1_96, IPSEC_EALG_NULL, IPSEC_PROT_AH, IPSEC_MOD_TRANS},
+		 XFRM_HMAC_SHA1,
+		 XFRM_ALGO_NONE,
+		 20,
+		 0},
+		{{IPSEC_ALG_HMAC_MD5_96, IPSEC_EALG_NULL, IPSEC_PROT_AH, IPSEC_MOD_TUN},
+		 XFRM_HMAC_MD5,
+		 XFRM_ALGO_NONE,
+		 16,
+		 0},
 	};
 
 	(void)state;
@@ -465,8 +483,8 @@ static bool is_guarded(const struct xfrm_policy *guards, size_t count, enum xfrm
 static void D4_guards_cover_the_protected_ports_and_no_other(void **state)
 {
 	static const uint16_t RANGES[][2] = {
-		{ 6104, 6107 }, { 6101, 6104 }, { 6104, 6106 }, { 6144, 6399 }, { 6145, 6400 },
-		{ 65280, 65535 }, { 65533, 65535 }, { 1, 3 }, { 6108, 6115 }, { 6112, 6119 },
+		{6104, 6107},   {6101, 6104},   {6104, 6106}, {6144, 6399}, {6145, 6400},
+		{65280, 65535}, {65533, 65535}, {1, 3},       {6108, 6115}, {6112, 6119},
 	};
 
 	(void)state;
@@ -479,8 +497,8 @@ static void D4_guards_cover_the_protected_ports_and_no_other(void **state)
 		count = plan_guards(&listener, guards);
 		assert_in_range(count, 4, PLAN_MAX_GUARDS);
 		for (unsigned port = 0; port <= 65535; port++) {
-			const bool ours = port == PORT_PS ||
-					  (port >= RANGES[r][0] && port <= RANGES[r][1]);
+			const bool ours =
+				port == PORT_PS || (port >= RANGES[r][0] && port <= RANGES[r][1]);
 
 			assert_int_equal(is_guarded(guards, count, XFRM_IN, port), ours);
 			assert_int_equal(is_guarded(guards, count, XFRM_OUT, port), ours);

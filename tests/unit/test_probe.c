@@ -87,7 +87,7 @@ static void assert_said(const char *words)
 
 static void each_combination_is_tried_and_taken_out_again(void **state)
 {
-	bool seen[XFRM_ALGO_COUNT] = { 0 };
+	bool seen[XFRM_ALGO_COUNT] = {0};
 
 	(void)state;
 	assert_int_equal(probe(), 0);

@@ -18,10 +18,10 @@
 static void tokens_are_the_documented_ones(void **state)
 {
 	static const char *const TOKENS[REASON_COUNT] = {
-		"bad_header",	     "no_common_mechanism", "nat_refused",  "verify_mismatch",
-		"client_mismatch",   "identity_mismatch",   "wrong_state",  "flow_in_use",
-		"spi_in_use",	     "spi_exhausted",	    "port_exhausted", "limit",
-		"kernel_refused",    "unknown_set",	    "unknown_listener", "internal",
+		"bad_header",      "no_common_mechanism", "nat_refused",      "verify_mismatch",
+		"client_mismatch", "identity_mismatch",   "wrong_state",      "flow_in_use",
+		"spi_in_use",      "spi_exhausted",       "port_exhausted",   "limit",
+		"kernel_refused",  "unknown_set",         "unknown_listener", "internal",
 	};
 
 	(void)state;
@@ -38,18 +38,18 @@ static void replies_are_those_of_the_standards(void **state)
 		int code;
 		const char *phrase;
 	} REPLIES[] = {
-		{ REASON_BAD_HEADER, VERDICT_REJECT, 400, "Bad Request" },
-		{ REASON_NO_COMMON_MECHANISM, VERDICT_REJECT, 494, "Security Agreement Required" },
-		{ REASON_NAT_REFUSED, VERDICT_DISCARD, 0, NULL },
-		{ REASON_VERIFY_MISMATCH, VERDICT_REJECT, 403, "Forbidden" },
-		{ REASON_CLIENT_MISMATCH, VERDICT_REJECT, 403, "Forbidden" },
-		{ REASON_IDENTITY_MISMATCH, VERDICT_REJECT, 403, "Forbidden" },
-		{ REASON_WRONG_STATE, VERDICT_DISCARD, 0, NULL },
-		{ REASON_SPI_IN_USE, VERDICT_REJECT, 403, "Forbidden" },
-		{ REASON_LIMIT, VERDICT_REJECT, 503, "Service Unavailable" },
-		{ REASON_PORT_EXHAUSTED, VERDICT_REJECT, 503, "Service Unavailable" },
-		{ REASON_KERNEL_REFUSED, VERDICT_REJECT, 500, "Server Internal Error" },
-		{ REASON_UNKNOWN_SET, VERDICT_NONE, 0, NULL },
+		{REASON_BAD_HEADER, VERDICT_REJECT, 400, "Bad Request"},
+		{REASON_NO_COMMON_MECHANISM, VERDICT_REJECT, 494, "Security Agreement Required"},
+		{REASON_NAT_REFUSED, VERDICT_DISCARD, 0, NULL},
+		{REASON_VERIFY_MISMATCH, VERDICT_REJECT, 403, "Forbidden"},
+		{REASON_CLIENT_MISMATCH, VERDICT_REJECT, 403, "Forbidden"},
+		{REASON_IDENTITY_MISMATCH, VERDICT_REJECT, 403, "Forbidden"},
+		{REASON_WRONG_STATE, VERDICT_DISCARD, 0, NULL},
+		{REASON_SPI_IN_USE, VERDICT_REJECT, 403, "Forbidden"},
+		{REASON_LIMIT, VERDICT_REJECT, 503, "Service Unavailable"},
+		{REASON_PORT_EXHAUSTED, VERDICT_REJECT, 503, "Service Unavailable"},
+		{REASON_KERNEL_REFUSED, VERDICT_REJECT, 500, "Server Internal Error"},
+		{REASON_UNKNOWN_SET, VERDICT_NONE, 0, NULL},
 	};
 
 	(void)state;
@@ -80,8 +80,8 @@ static void a_code_has_a_phrase_and_a_verdict(void **state)
 
 static void nothing_of_an_earlier_refusal_stays(void **state)
 {
-	const struct xfrm_error error = { .error = -EPERM, .object = "x" };
-	const struct sec_error where = { .line = 3, .offset = 14, .why = "no value" };
+	const struct xfrm_error error = {.error = -EPERM, .object = "x"};
+	const struct sec_error where = {.line = 3, .offset = 14, .why = "no value"};
 	struct refusal r;
 
 	(void)state;
@@ -96,7 +96,7 @@ static void nothing_of_an_earlier_refusal_stays(void **state)
 
 static void a_header_error_says_where(void **state)
 {
-	const struct sec_error where = { .line = 3, .offset = 14, .why = "no value" };
+	const struct sec_error where = {.line = 3, .offset = 14, .why = "no value"};
 	struct refusal r;
 
 	(void)state;
@@ -109,16 +109,17 @@ static void a_header_error_says_where(void **state)
 
 static void a_kernel_error_says_what_was_refused(void **state)
 {
-	const struct xfrm_error error = { .error = -EPERM,
-					  .object = "ESP SA spi 0x1001 to 192.0.2.1",
-					  .kernel = "no luck today" };
-	const struct xfrm_error bare = { .error = -ENOBUFS };
+	const struct xfrm_error error = {.error = -EPERM,
+					 .object = "ESP SA spi 0x1001 to 192.0.2.1",
+					 .kernel = "no luck today"};
+	const struct xfrm_error bare = {.error = -ENOBUFS};
 	struct refusal r;
 
 	(void)state;
 	assert_int_equal(refuse_kernel(&r, "installing", &error), -ECANCELED);
-	assert_string_equal(r.text, "installing: the kernel refused ESP SA spi 0x1001 to 192.0.2.1: "
-				    "Operation not permitted: no luck today");
+	assert_string_equal(r.text,
+			    "installing: the kernel refused ESP SA spi 0x1001 to 192.0.2.1: "
+			    "Operation not permitted: no luck today");
 	assert_int_equal(r.kernel.error, -EPERM);
 	refuse_kernel(&r, "installing", &bare);
 	assert_string_equal(r.text, "installing: the kernel refused the request: "

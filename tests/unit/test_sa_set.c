@@ -55,7 +55,7 @@ static void foresee(const uint32_t *spis)
 
 static int start(void **state)
 {
-	foresee((const uint32_t[]){ 0 });
+	foresee((const uint32_t[]){0});
 	return world_start(state);
 }
 
@@ -132,8 +132,8 @@ static void D3_our_spis_differ_from_both_of_the_phones_and_from_each_other(void 
 
 	(void)state;
 	world_registered();
-	foresee((const uint32_t[]){ request.ue.spi_c, request.ue.spi_s, 5000, request.ue.spi_s,
-				    5000, 6000, 0 });
+	foresee((const uint32_t[]){request.ue.spi_c, request.ue.spi_s, 5000, request.ue.spi_s, 5000,
+				   6000, 0});
 	set = world_create(&request);
 	assert_int_equal(set->pcscf.spi_c, 5000);
 	assert_int_equal(set->pcscf.spi_s, 6000);
@@ -146,7 +146,7 @@ static void C5_reserved_spis_are_never_ours(void **state)
 
 	(void)state;
 	world_registered();
-	foresee((const uint32_t[]){ 1, 255, 256, 257, 0 });
+	foresee((const uint32_t[]){1, 255, 256, 257, 0});
 	set = world_create(&request);
 	assert_int_equal(set->pcscf.spi_c, 256);
 	assert_int_equal(set->pcscf.spi_s, 257);
@@ -628,10 +628,12 @@ static void E1_extending_never_shortens(void **state)
 	struct sa_set *set = world_registered();
 
 	(void)state;
+	fake_xfrm_forget();
 	assert_int_equal(sa_set_extend(set, 10, &world.refusal), 0);
 	assert_left(set, WORLD_EXPIRES_S + MARGIN);
 	assert_int_equal(sa_set_extend(set, 0, &world.refusal), 0);
 	assert_left(set, WORLD_EXPIRES_S + MARGIN);
+	assert_int_equal(fake_xfrm.step_count, 0); /* nothing to tell the kernel */
 }
 
 static void a_temporary_set_cannot_be_extended(void **state)
@@ -750,7 +752,8 @@ static void releasing_an_old_set_shortens_it(void **state)
 	assert_left(x, 5);
 }
 
-/* An OLD set carries messages of the phone: one that was never authenticated must not become one. */
+/* An OLD set carries messages of the phone: one that was never authenticated must not become one.
+ */
 static void a_temporary_set_is_released_at_once_whatever_the_linger(void **state)
 {
 	(void)state;
@@ -842,7 +845,7 @@ static void the_kernel_ends_a_set_a_little_later_than_we_do(void **state)
  * clock would kill the SA, or keep it. */
 static void the_kernels_limit_is_right_after_a_step_of_the_clock(void **state)
 {
-	static const int64_t STEPS[] = { 86400, -86400, 3600 * 24 * 365, -3600 * 24 * 365, 1, -1 };
+	static const int64_t STEPS[] = {86400, -86400, 3600 * 24 * 365, -3600 * 24 * 365, 1, -1};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(STEPS); i++) {
@@ -923,6 +926,40 @@ static void D8_the_client_port_of_another_phone_at_the_address_is_refused(void *
 	world_check(true);
 }
 
+/* The kernel has one policy for a selector: it goes with the last set that needs it. */
+static void a_phone_behind_a_nat_comes_back_with_its_old_client_port(void **state)
+{
+	struct sa_set_request request = world_request_nat(1);
+	struct sa_set *before, *after;
+	size_t policies;
+
+	(void)state;
+	before = world_create(&request);
+	world_confirm(before);
+	policies = fake_xfrm.policy_count;
+	request.ue.spi_c += 2;
+	request.ue.spi_s += 2;
+	after = world_create(&request);
+	assert_int_equal(after->reqid, before->reqid);
+	assert_int_equal(fake_xfrm.policy_count, policies + 2); /* the new port_pc's alone */
+	world_check(true);
+	world_confirm(after); /* and so before is gone */
+	assert_int_equal(fake_xfrm.policy_count, policies);
+	world_check(true);
+	sa_set_drop(after, "test");
+	assert_int_equal(fake_xfrm.policy_count, 0);
+}
+
+static void an_old_set_is_not_extended(void **state)
+{
+	struct sa_set *old = world_registered();
+
+	(void)state;
+	world_reregistered(old);
+	assert_int_equal(sa_set_extend(old, 7200, &world.refusal), -ECANCELED);
+	assert_int_equal(world.refusal.reason, REASON_WRONG_STATE);
+}
+
 static void a_phone_that_lost_its_state_comes_back_with_its_old_ports(void **state)
 {
 	struct sa_set_request request = world_request();
@@ -990,9 +1027,9 @@ static void an_rfc3329_set_has_its_port_for_itself(void **state)
 
 static struct xfrm_sa strangers_sa(uint32_t spi, const char *dst)
 {
-	return (struct xfrm_sa){ .id = { .dst = world_ip(dst), .spi = spi, .proto = IPPROTO_ESP },
-				 .src = world_ip("192.0.2.77"),
-				 .reqid = 1 };
+	return (struct xfrm_sa){.id = {.dst = world_ip(dst), .spi = spi, .proto = IPPROTO_ESP},
+				.src = world_ip("192.0.2.77"),
+				.reqid = 1};
 }
 
 static void an_spi_of_ours_that_the_kernel_knows_already_is_exchanged(void **state)
@@ -1004,7 +1041,7 @@ static void an_spi_of_ours_that_the_kernel_knows_already_is_exchanged(void **sta
 	(void)state;
 	world_registered();
 	fake_xfrm_put_sa(&stranger);
-	foresee((const uint32_t[]){ 7000, 7777, 8000, 8001, 0 });
+	foresee((const uint32_t[]){7000, 7777, 8000, 8001, 0});
 	set = world_create(&request);
 	assert_int_equal(set->pcscf.spi_c, 8000);
 	assert_int_equal(set->pcscf.spi_s, 8001);
@@ -1016,7 +1053,7 @@ static void an_spi_of_ours_that_the_kernel_knows_already_is_exchanged(void **sta
 
 static void an_spi_of_the_phone_that_is_in_use_is_refused_and_leaves_nothing(void **state)
 {
-	static const uint32_t SPIS[] = { 11111111, 22222222 };
+	static const uint32_t SPIS[] = {11111111, 22222222};
 	const struct sa_set_request request = world_request();
 
 	(void)state;
@@ -1024,8 +1061,10 @@ static void an_spi_of_the_phone_that_is_in_use_is_refused_and_leaves_nothing(voi
 		const struct xfrm_sa stranger = strangers_sa(SPIS[i], "198.51.100.7");
 
 		fake_xfrm_put_sa(&stranger);
+		fake_xfrm_forget();
 		assert_int_equal(sa_set_create(world.table, &request, NULL, &world.refusal),
 				 -ECANCELED);
+		assert_int_equal(fake_xfrm_steps(FAKE_ADD_SA), 4); /* no second try */
 		assert_int_equal(world.refusal.reason, REASON_SPI_IN_USE);
 		assert_int_equal(world.refusal.sip_code, 403);
 		assert_int_equal(world.refusal.kernel.error, -EEXIST);
@@ -1056,8 +1095,8 @@ static struct sa_set_request request_of_kind(int kind)
 
 static void any_refused_message_leaves_nothing_behind(void **state)
 {
-	static const size_t MESSAGES[] = { 4, 2, 8 };
-	static const int ERRORS[] = { -ENOMEM, -ENOSYS, -EPERM };
+	static const size_t MESSAGES[] = {4, 2, 8};
+	static const int ERRORS[] = {-ENOMEM, -ENOSYS, -EPERM};
 
 	(void)state;
 	for (int kind = 0; kind < 3; kind++) {
@@ -1129,7 +1168,7 @@ static void no_key_is_left_in_a_set(void **state)
 static void the_keys_in_the_kernel_are_the_expanded_ones(void **state)
 {
 	const struct sa_set_request request = world_request();
-	static const uint8_t SALT[] = { 0x89, 0x27, 0x3d, 0xb6 };
+	static const uint8_t SALT[] = {0x89, 0x27, 0x3d, 0xb6};
 
 	(void)state;
 	temporary();
@@ -1327,7 +1366,7 @@ static struct sa_set *any_set(void)
 
 static void any_phone_asks(void)
 {
-	static const char *const ADDRESSES[] = { "198.51.100.7", "198.51.100.8", "203.0.113.9" };
+	static const char *const ADDRESSES[] = {"198.51.100.7", "198.51.100.8", "203.0.113.9"};
 	struct sa_set_request request = draw(5) ? world_request_nat(draw(3))
 						: world_request_rfc3329(5062, draw(2) ? 5062 : 0);
 	struct sa_set *over = any_set(), *ret;
@@ -1493,6 +1532,8 @@ int main(void)
 		TEST(D8_a_contact_never_has_more_than_three_sets),
 		TEST(D8_the_client_port_of_another_phone_at_the_address_is_refused),
 		TEST(a_phone_that_lost_its_state_comes_back_with_its_old_ports),
+		TEST(a_phone_behind_a_nat_comes_back_with_its_old_client_port),
+		TEST(an_old_set_is_not_extended),
 		TEST(client_ports_run_out),
 		TEST(an_rfc3329_set_has_its_port_for_itself),
 		TEST(an_spi_of_ours_that_the_kernel_knows_already_is_exchanged),

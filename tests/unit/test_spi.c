@@ -37,7 +37,7 @@ ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags)
 
 #define FORESEE(...)                                                                               \
 	do {                                                                                       \
-		static const uint32_t list[] = { __VA_ARGS__ };                                    \
+		static const uint32_t list[] = {__VA_ARGS__};                                      \
 		numbers = list;                                                                    \
 		number_count = COUNT_OF(list);                                                     \
 		number_at = 0;                                                                     \
@@ -117,7 +117,7 @@ static void an_spi_in_use_is_not_taken_again(void **state)
 
 static void D3_the_phones_spis_are_avoided(void **state)
 {
-	static const uint32_t PHONES[] = { 2000, 2001 };
+	static const uint32_t PHONES[] = {2000, 2001};
 	uint32_t spi;
 
 	(void)state;

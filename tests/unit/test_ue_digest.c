@@ -110,8 +110,8 @@ static void a_challenge_is_read_with_its_keys_noted(void **state)
 	struct digest_challenge c;
 
 	(void)state;
-	assert_int_equal(parse("Digest realm=\"" REALM "\",nonce=\"" NONCE "\", algorithm=AKAv1-MD5,"
-			       " qop=\"auth,auth-int\" , opaque=\"a\\\"b\",ck=\"00\", ik=\"11\"",
+	assert_int_equal(parse("Digest realm=\"" REALM "\",nonce=\"" NONCE "\","
+			       " algorithm=AKAv1-MD5, qop=\"auth,auth-int\" , opaque=\"a\\\"b\",ck=\"00\", ik=\"11\"",
 			       &c), 0);
 	assert_string_equal(c.realm, REALM);
 	assert_string_equal(c.nonce, NONCE);

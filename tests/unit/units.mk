@@ -68,3 +68,10 @@ test_params_PKG := jansson
 test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
+test_rpc := $(addprefix daemon/,rpc.c params.c command.c command_sa.c command_agreement.c command_daemon.c set_json.c agreement_json.c offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
+test_rpc_PKG := libcrypto libconfuse jansson
+test_rpc_LDFLAGS := -Wl,--wrap=free
+test_ue_sip := tests/ue/sip.c proto/text.c
+test_ue_sip_LIBS := -losipparser2
+test_ue_options := tests/ue/options.c tests/ue/event.c tests/ue/ip.c tests/ue/milenage.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
+test_ue_options_PKG := libcrypto

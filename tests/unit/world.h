@@ -10,7 +10,7 @@
 #include "tests/unit/fake_timer.h"
 #include "tests/unit/fake_xfrm.h"
 
-#define WORLD_IMPI   "001010000000001@ims.example"
+#define WORLD_IMPI      "001010000000001@ims.example"
 #define WORLD_EXPIRES_S 3600u
 
 struct world {
@@ -43,8 +43,8 @@ struct sa_set_request world_request_nat(unsigned phone);
 /* Must succeed. */
 struct sa_set *world_create(const struct sa_set_request *request);
 void world_confirm(struct sa_set *set);
-struct sa_set *world_registered(void);                         /* CURRENT */
-struct sa_set *world_reregistered(const struct sa_set *over);  /* NEW, and @over OLD */
+struct sa_set *world_registered(void);                        /* CURRENT */
+struct sa_set *world_reregistered(const struct sa_set *over); /* NEW, and @over OLD */
 
 /* Must be refused for @reason, and leave nothing that was not there before. */
 void world_assert_refused(const struct sa_set_request *request, enum reason reason);
