@@ -45,13 +45,22 @@ static int read_header(const struct offer *offer, struct offer_result *result,
 	return err;
 }
 
-static int choose(const struct offer *offer, struct offer_result *result, struct refusal *refusal)
+/* TS 33.203 M.7.2: a NAT shows by a source address that is not the Via's. M.7.4.2a: over a set of
+ * UDP-enc-tun the phone knows its public address, and the new set keeps the mode. */
+static bool is_behind_nat(const struct offer *offer, const struct sa_set *over)
+{
+	if (over)
+		return over->suite.mod == IPSEC_MOD_UDP_ENC_TUN;
+	return offer->via.family != AF_UNSPEC && !ip_equal(&offer->via, &offer->ue_address);
+}
+
+static int choose(const struct offer *offer, const struct sa_set *over,
+		  struct offer_result *result, struct refusal *refusal)
 {
 	struct select_result *selection = &result->selection;
 	char why[200];
 
-	/* TS 33.203 M.7.2: a NAT shows by a source address that is not the Via's */
-	result->nat = offer->via.family != AF_UNSPEC && !ip_equal(&offer->via, &offer->ue_address);
+	result->nat = is_behind_nat(offer, over);
 	select_offer(&result->offered, &offer->listener->select, result->nat, selection);
 	if (selection->found)
 		return 0;
@@ -92,14 +101,15 @@ static int create(struct sa_table *table, const struct offer *offer, struct offe
 	return err;
 }
 
-static int check_over(const struct sa_table *table, const struct offer *offer,
-		      struct refusal *refusal)
+/* *@ret is NULL when the REGISTER was unprotected. */
+static int find_over(const struct sa_table *table, const struct offer *offer,
+		     const struct sa_set **ret, struct refusal *refusal)
 {
-	const struct sa_set *over;
+	const struct sa_set *over = sa_table_by_id(table, offer->over_id);
 
+	*ret = over;
 	if (!offer->over_id)
 		return 0;
-	over = sa_table_by_id(table, offer->over_id);
 	if (!over)
 		return refuse(refusal, REASON_UNKNOWN_SET, "the set of \"over\" does not exist");
 	if (over->state == SA_SET_TEMPORARY)
@@ -114,14 +124,15 @@ int offer_make(struct sa_table *table, const struct offer *offer, struct offer_r
 	       struct refusal *refusal)
 {
 	struct offer_result result = { 0 };
-	int err = check_over(table, offer, refusal);
+	const struct sa_set *over;
+	int err = find_over(table, offer, &over, refusal);
 
 	if (err)
 		return err;
 	err = read_header(offer, &result, refusal);
 	if (err)
 		return err;
-	err = choose(offer, &result, refusal);
+	err = choose(offer, over, &result, refusal);
 	if (!err)
 		err = create(table, offer, &result, refusal);
 	if (err)

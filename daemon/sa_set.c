@@ -364,8 +364,9 @@ static int take_spis(struct sa_set *set, struct refusal *refusal)
 	return refuse(refusal, REASON_SPI_EXHAUSTED, "no free SPI was found");
 }
 
-/* TS 33.203 7.1 rule 3 (D8): the phone's client port may be in use only by the same contact, which
- * then has lost its state or does not change its port; the old set goes when this is confirmed. */
+/* TS 33.203 7.1 rule 3: the phone's client port must not be in use. The one exception is the same
+ * contact that comes unprotected, since it has lost its state: its old set goes when this one is
+ * confirmed. Over a living set the answer would leave by the new SAs, which the phone has not yet. */
 static int check_flow(struct sa_set *set, const char *contact_key, struct refusal *refusal)
 {
 	const struct sa_flow *flow;
@@ -374,7 +375,13 @@ static int check_flow(struct sa_set *set, const char *contact_key, struct refusa
 		return 0;
 	flow = sa_table_flow(set->table, &set->listener->address, set->listener->server_port,
 			     &set->ue_address, set->ue.port_c);
-	if (!flow || !strcmp(flow->set->contact->key, contact_key))
+	if (!flow)
+		return 0;
+	if (set->over_id && !strcmp(flow->set->contact->key, contact_key))
+		return refuse(refusal, REASON_FLOW_IN_USE,
+			      "a re-registration must change port-c; %u is that of a living set",
+			      set->ue.port_c);
+	if (!strcmp(flow->set->contact->key, contact_key))
 		return 0;
 	return refuse(refusal, REASON_FLOW_IN_USE,
 		      "port-c %u is in use by another phone at the same address", set->ue.port_c);

@@ -615,7 +615,7 @@ static void a_file_that_ends_too_early_is_refused(void **state)
 
 static void a_number_is_decimal(void **state)
 {
-	static const char *const TEXTS[] = {"010", "0x10", "1e3", "+5", "-5", "\"\"", "5x",
+	static const char *const TEXTS[] = {"010", "0x10", "1e3", "-5", "\"\"", "5x",
 					    "99999999999"};
 	char text[64];
 

@@ -278,7 +278,27 @@ static void the_set_that_a_register_came_over_must_be_right(void **state)
 	world_confirm(temporary); /* another phone's */
 	assert_refused(&offer, REASON_IDENTITY_MISMATCH);
 	offer.over_id = x->id;
+	assert_refused(&offer, REASON_FLOW_IN_USE); /* port-c is x's */
+	offer.security_client.line[0] =
+		span_of("ipsec-3gpp;alg=aes-gmac;spi-c=1001;spi-s=1002;port-c=7062;port-s=5064");
 	assert_int_equal(make(&offer)->over_id, x->id);
+}
+
+/* TS 33.203 M.7.4.2a */
+static void N5_a_reregistration_over_udp_enc_tun_keeps_that_mode(void **state)
+{
+	struct sa_set_request request = world_request_nat(0);
+	struct sa_set *x = world_create(&request);
+	struct offer offer = offer_of("ipsec-3gpp;alg=aes-gmac;spi-c=1001;spi-s=1002;port-c=7062;"
+				      "port-s=5064, ipsec-3gpp;alg=aes-gmac;mod=UDP-enc-tun;"
+				      "spi-c=1001;spi-s=1002;port-c=7062;port-s=5064");
+
+	(void)state;
+	world_confirm(x);
+	offer.impi = request.impi;
+	offer.ue_address = offer.via = request.ue_address; /* the phone knows it by now: N7 */
+	offer.over_id = x->id;
+	assert_int_equal(make(&offer)->suite.mod, IPSEC_MOD_UDP_ENC_TUN);
 }
 
 /* TS 33.203 7.4.2a: a REGISTER may still come over the set before. */
@@ -313,6 +333,7 @@ int main(void)
 		TEST(N2_a_nat_without_udp_enc_tun_is_discarded),
 		TEST(N6_security_server_says_the_chosen_mode),
 		TEST(the_set_that_a_register_came_over_must_be_right),
+		TEST(N5_a_reregistration_over_udp_enc_tun_keeps_that_mode),
 		TEST(an_old_set_may_carry_a_reregistration),
 	};
 
