@@ -166,11 +166,12 @@ sa_packets()
 
 # --- captures
 
-# capture NAME FILE: everything on the wire of NAME, until capture_end FILE. Returns when it runs.
+# capture NAME FILE: everything that NAME sends, until capture_end FILE. Returns when it runs.
+# Not what it receives: what came out of a tunnel passes the interface a second time, in clear.
 declare -A captures=()
 capture()
 {
-	spawn ip netns exec "${ns[$1]}" tcpdump -i wire -U -n -w "$2" 2>"$2.log"
+	spawn ip netns exec "${ns[$1]}" tcpdump -i wire -Q out -U -n -w "$2" 2>"$2.log"
 	captures[$2]=$!
 	wait_for 20 grep -q 'listening on' "$2.log"
 }
