@@ -305,12 +305,17 @@ class Scenario:
         story = self.story
         story.step("What an observer of the wire saw")
         packets = self.lab.capture.take()
-        start = next((place for place, packet in enumerate(packets)
-                      if packet.payload.startswith(b"SIP/2.0 401")), None)
+        kind = {"ah": "AH"}.get(self.variant.prot, "ESP")
+        kind = "ESP-in-UDP" if self.variant.mod == "UDP-enc-tun" else kind
+        first = next((place for place, packet in enumerate(packets) if packet.kind == kind),
+                     len(packets))
+        start = max((place for place, packet in enumerate(packets[:first])
+                     if packet.payload.startswith(b"SIP/2.0 401")), default=None)
         if not story.check(start is not None, "the record has the 401, in clear"):
             return
         forged = [packet for packet in packets if FORGED.encode() in packet.payload]
-        later = [packet for packet in packets[start + 1:] if packet not in forged]
+        later = [packet for packet in packets[start + 1:]
+                 if packet not in forged and packet.head is not packets[start]]
         story.block("\n".join(summary(packets[:start + 1]) + ["(the 401 was the last of these)"]
                               + summary(later)))
         clear = [str(packet) for packet in later if packet.is_clear_data]
@@ -318,8 +323,6 @@ class Scenario:
         ports = self.protected_ports()
         leaks = [str(packet) for packet in later if {packet.sport, packet.dport} & ports]
         story.equal(leaks, [], "nothing at all went from or to a protected port in clear")
-        kind = {"ah": "AH"}.get(self.variant.prot, "ESP")
-        kind = "ESP-in-UDP" if self.variant.mod == "UDP-enc-tun" else kind
         ours = [packet for packet in later if packet.kind == kind]
         story.check(len(ours) >= 8, f"it saw {kind} instead", f"{len(ours)} packets")
         spis = {packet.spi for packet in ours if packet.spi is not None}
