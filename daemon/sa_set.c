@@ -3,16 +3,15 @@
  * The life of a set, in two halves: making one (sa_set_create: choose, build, install, enter, each
  * step undone when a later one fails) and moving it through its states.
  *
- * Every change of state passes change_state(), which holds it against one table. Every change of a
- * lifetime passes set_deadline(), which moves the daemon's timer and the kernel's limit together:
- * the timer runs on the monotonic clock and is the true one; the kernel's limit lies a little behind
- * it, for the case that the daemon is dead. The kernel counts that from the SA's add_time in real
- * time, so that is how it is sent.
+ * Every change of state passes change_state(), which holds it against one table. A lifetime lives
+ * twice: the daemon's timer runs on the monotonic clock and is the true one; the kernel's limit
+ * (sa_kernel.c) lies a little behind it, for the case that the daemon is dead.
  *
  * Nothing here keeps keys: sa_set_create() wipes what it expanded before it returns.
  */
 #include "daemon/sa_set.h"
 #include "daemon/log.h"
+#include "daemon/sa_kernel.h"
 #include "daemon/sa_table.h"
 
 #include <errno.h>
@@ -70,141 +69,6 @@ static bool change_state(struct sa_set *set, enum sa_set_state state, const char
 	return true;
 }
 
-/* ---- what the kernel holds ---- */
-
-static struct plan_input plan_input_of(const struct sa_set *set)
-{
-	return (struct plan_input){
-		.listener = set->listener,
-		.suite = set->suite,
-		.ue = set->ue,
-		.pcscf = set->pcscf,
-		.ue_address = set->ue_address,
-		.encap_remote_port = set->encap_remote_port,
-		.reqid = set->reqid,
-	};
-}
-
-void sa_set_plan(const struct sa_set *set, struct plan *ret)
-{
-	const struct plan_input input = plan_input_of(set);
-
-	plan_set(&input, NULL, ret);
-}
-
-/* Seconds that the kernel counts from the SA's add_time in real time, which a step of the clock
- * moves; never from a monotonic elapsed time. */
-static uint64_t kernel_limit_s(const struct sa_set *set)
-{
-	const int64_t age_s = clock_realtime_s() - set->add_time_s;
-	const int64_t limit_s = age_s + (int64_t)sa_set_left_s(set) +
-				(int64_t)set->listener->timers.kernel_slack_s;
-
-	return limit_s > 1 ? (uint64_t)limit_s : 1;
-}
-
-static int queue_limits(const struct sa_set *set)
-{
-	struct plan plan;
-	int err = 0;
-
-	sa_set_plan(set, &plan);
-	for (size_t i = 0; i < plan.sa_count && !err; i++) {
-		const struct xfrm_sa_change change = {
-			.id = plan.sas[i].id,
-			.src = plan.sas[i].src,
-			.mode = plan.sas[i].mode,
-			.hard_s = kernel_limit_s(set),
-			.encap = plan.sas[i].encap,
-		};
-
-		err = xfrm_change_sa(set->table->xfrm, &change);
-	}
-	return err;
-}
-
-static int send_limits(const struct sa_set *set, struct xfrm_error *ret_error)
-{
-	struct xfrm *xfrm = set->table->xfrm;
-	int err;
-
-	memset(ret_error, 0, sizeof(*ret_error));
-	xfrm_begin(xfrm);
-	err = queue_limits(set);
-	if (err) {
-		ret_error->error = err;
-		return err;
-	}
-	return xfrm_commit(xfrm, ret_error);
-}
-
-static void log_kernel_error(const struct sa_set *set, const char *attempt,
-			     const struct xfrm_error *error)
-{
-	log_line(LOG_ERR,
-		 "event=kernel-refused set=%016" PRIx64 " attempt=%s object=\"%s\" errno=%d "
-		 "text=\"%s %s\"",
-		 set->id, attempt, error->object, -error->error, strerror(-error->error),
-		 error->kernel);
-}
-
-/* The phone gets a clean reset while the SA still protects it; without SA both ends would hang. */
-static void destroy_tcp(const struct sa_set *set)
-{
-	const struct ip_addr *local = &set->listener->address;
-
-	if (set->ue.dialect != IPSEC_DIALECT_24229)
-		return; /* one of its ports is open: there is no 4-tuple to name */
-	xfrm_destroy_tcp(set->table->xfrm, local, set->pcscf.port_s, &set->ue_address,
-			 set->ue.port_c);
-	xfrm_destroy_tcp(set->table->xfrm, local, set->pcscf.port_c, &set->ue_address,
-			 set->ue.port_s);
-}
-
-/* Does another living set of this flow still need that policy? */
-static bool is_needed(const struct sa_set *set, uint32_t policy_index)
-{
-	const struct sa_flow *flow =
-		sa_table_flow(set->table, &set->listener->address, set->pcscf.port_s,
-			      &set->ue_address, set->ue.port_c);
-
-	for (; flow; flow = flow->next) {
-		for (size_t i = 0; flow->set != set && i < flow->set->policy_count; i++) {
-			if (flow->set->policy_index[i] == policy_index)
-				return true;
-		}
-	}
-	return false;
-}
-
-static void remove_from_kernel(struct sa_set *set)
-{
-	struct xfrm *xfrm = set->table->xfrm;
-	struct xfrm_error error = { 0 };
-	struct plan plan;
-	int err = 0;
-
-	sa_set_plan(set, &plan);
-	destroy_tcp(set);
-	xfrm_begin(xfrm);
-	for (size_t i = 0; i < plan.sa_count && !err; i++)
-		err = xfrm_delete_sa(xfrm, &plan.sas[i].id);
-	for (size_t i = 0; i < set->policy_count && !err; i++) {
-		const uint32_t index = set->policy_index[i];
-
-		/* 0: it had vanished when we asked for its name */
-		if (index && !is_needed(set, index))
-			err = xfrm_delete_policy(xfrm, plan.policies[i].dir, index,
-						 plan.policies[i].if_id);
-	}
-	if (!err)
-		err = xfrm_commit(xfrm, &error);
-	if (err) {
-		error.error = err;
-		log_kernel_error(set, "delete", &error);
-	}
-}
-
 /* ---- lifetimes ---- */
 
 uint32_t sa_set_left_s(const struct sa_set *set)
@@ -238,8 +102,8 @@ static void shorten(struct sa_set *set, uint32_t left_s)
 	if (deadline_ms >= set->deadline_ms)
 		return;
 	set_deadline(set, deadline_ms);
-	if (send_limits(set, &error) < 0)
-		log_kernel_error(set, "shorten", &error);
+	if (sa_kernel_set_limits(set, &error) < 0)
+		sa_kernel_log_error(set, "shorten", &error);
 }
 
 /* TS 33.203 7.4.2a: an SA's lifetime is never made shorter by a registration. */
@@ -405,133 +269,6 @@ static int write_security_server(struct sa_set *set, struct refusal *refusal)
 	return 0;
 }
 
-/* The living set of the same phone on the same client port whose policies serve @set too: a phone
- * that came back with its old ports, or that does not change them. The kernel has one policy for a
- * selector; it goes with the last set that needs it. */
-static const struct sa_set *policy_sharer(const struct sa_set *set)
-{
-	const struct sa_flow *flow;
-
-	if (set->ue.dialect != IPSEC_DIALECT_24229)
-		return NULL;
-	flow = sa_table_flow(set->table, &set->listener->address, set->listener->server_port,
-			     &set->ue_address, set->ue.port_c);
-	for (; flow; flow = flow->next) {
-		const struct sa_set *other = flow->set;
-
-		if (other != set && other->policy_count && other->suite.prot == set->suite.prot &&
-		    other->suite.mod == set->suite.mod)
-			return other;
-	}
-	return NULL;
-}
-
-/* A set with policies of its own takes a reqid of its own, out of the upper half: many such sets
- * share one address pair (a NAT), and the kernel hashes SAs by addresses and reqid. */
-static uint32_t reqid_of(const struct sa_set *set)
-{
-	const uint32_t reqid = set->listener->reqid;
-	const struct sa_set *sharer;
-
-	if (!plan_has_own_policies(set->listener, &set->suite))
-		return reqid;
-	sharer = policy_sharer(set);
-	if (sharer)
-		return sharer->reqid;
-	return reqid << 16 | (uint16_t)(set->pcscf.spi_c ^ set->pcscf.spi);
-}
-
-static bool is_shared(const struct sa_set *set, const struct xfrm_policy *policy)
-{
-	const uint16_t port = policy->dir == XFRM_IN ? policy->sel.dport : policy->sel.sport;
-
-	return port == set->listener->server_port && policy_sharer(set);
-}
-
-static int queue_set(const struct sa_set *set, const struct plan *plan)
-{
-	struct xfrm *xfrm = set->table->xfrm;
-	int err = 0;
-
-	xfrm_begin(xfrm);
-	for (size_t i = 0; i < plan->sa_count && !err; i++)
-		err = xfrm_add_sa(xfrm, &plan->sas[i]);
-	for (size_t i = 0; i < plan->policy_count && !err; i++) {
-		if (!is_shared(set, &plan->policies[i]))
-			err = xfrm_add_policy(xfrm, &plan->policies[i]);
-	}
-	return err;
-}
-
-/* The kernel's names for the set's own policies: it deletes by name, so that nobody else's goes. */
-static void learn_policies(struct sa_set *set, const struct plan *plan)
-{
-	for (size_t i = 0; i < plan->policy_count; i++) {
-		const struct xfrm_policy *wanted = &plan->policies[i];
-		struct xfrm_policy found;
-
-		if (xfrm_get_policy(set->table->xfrm, wanted->dir, &wanted->sel, wanted->if_id,
-				    &found) < 0 ||
-		    !xfrm_policy_equal(wanted, &found)) {
-			log_line(LOG_ERR, "event=policy-vanished set=%016" PRIx64, set->id);
-			continue;
-		}
-		set->policy_index[i] = found.index;
-	}
-	set->policy_count = plan->policy_count;
-}
-
-/* Which side chose the SPI of a failed message: only ours can be exchanged. */
-static bool ours_collides(const struct plan *plan, const struct xfrm_error *error)
-{
-	return error->error == -EEXIST && error->op == XFRM_OP_ADD_SA &&
-	       error->index < plan->sa_count / 2;
-}
-
-static int refuse_install(const struct plan *plan, const struct xfrm_error *error,
-			  struct refusal *refusal)
-{
-	const bool sa_exists = error->error == -EEXIST && error->op == XFRM_OP_ADD_SA &&
-			       error->index < plan->sa_count;
-	char object[128];
-	int err;
-
-	if (!sa_exists)
-		return refuse_kernel(refusal, "installing the set", error);
-	err = refuse(refusal, REASON_SPI_IN_USE,
-		     "the phone chose an SPI that is in use for its address: %s",
-		     xfrm_sa_id_format(&plan->sas[error->index].id, object, sizeof(object)));
-	refusal->has_kernel = true;
-	refusal->kernel = *error;
-	return err;
-}
-
-static int install_once(struct sa_set *set, const struct keymat *keymat, bool *ret_collision,
-			struct refusal *refusal)
-{
-	struct plan_input input = plan_input_of(set);
-	struct xfrm_error error = { 0 };
-	struct plan plan;
-	int err;
-
-	input.hard_s = set->listener->timers.reg_await_auth_s +
-		       set->listener->timers.kernel_slack_s;
-	plan_set(&input, keymat, &plan);
-	set->add_time_s = clock_realtime_s();
-	err = queue_set(set, &plan);
-	if (err)
-		error.error = err;
-	else
-		err = xfrm_commit(set->table->xfrm, &error);
-	*ret_collision = err && ours_collides(&plan, &error);
-	if (err)
-		err = refuse_install(&plan, &error, refusal);
-	else
-		learn_policies(set, &plan);
-	plan_wipe(&plan);
-	return err;
-}
-
 static int install(struct sa_set *set, const struct keymat *keymat, struct refusal *refusal)
 {
 	for (unsigned tries = 1;; tries++) {
@@ -540,10 +277,9 @@ static int install(struct sa_set *set, const struct keymat *keymat, struct refus
 
 		if (err)
 			return err;
-		set->reqid = reqid_of(set);
 		err = write_security_server(set, refusal);
 		if (!err)
-			err = install_once(set, keymat, &collision, refusal);
+			err = sa_kernel_install(set, keymat, &collision, refusal);
 		if (!err)
 			return 0;
 		release_spis(set);
@@ -619,7 +355,7 @@ static int make(struct sa_table *table, const struct sa_set_request *request,
 		return err;
 	}
 	if (sa_table_add(table, set, contact_key) < 0) {
-		remove_from_kernel(set);
+		sa_kernel_remove(set);
 		release_spis(set);
 		free_set(set);
 		return refuse(refusal, REASON_INTERNAL, "out of memory");
@@ -651,7 +387,7 @@ int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 
 void sa_set_drop(struct sa_set *set, const char *why)
 {
-	remove_from_kernel(set);
+	sa_kernel_remove(set);
 	change_state(set, SA_SET_GONE, why);
 	timer_stop(&set->timer);
 	release_spis(set);
@@ -692,7 +428,7 @@ int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusa
 	if (until_ms <= before_ms)
 		return 0;
 	set_deadline(set, until_ms);
-	if (send_limits(set, &error) == 0)
+	if (sa_kernel_set_limits(set, &error) == 0)
 		return 0;
 	set_deadline(set, before_ms);
 	refuse_kernel(refusal, "extending the set", &error);
@@ -712,7 +448,7 @@ int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refus
 		return refuse(refusal, REASON_WRONG_STATE,
 			      "the registration on this set was refused");
 	set_deadline(set, registered_until_ms(set, expires_s));
-	if (send_limits(set, &error) < 0) {
+	if (sa_kernel_set_limits(set, &error) < 0) {
 		refuse_kernel(refusal, "confirming the set", &error);
 		sa_set_lost(set);
 		return -ECANCELED;
@@ -769,6 +505,6 @@ void sa_set_moved(struct sa_set *set, uint16_t port)
 	log_line(LOG_INFO, "event=set-moved set=%016" PRIx64 " impi=%s port=%u from=%u", set->id,
 		 set->impi, port, set->encap_remote_port);
 	set->encap_remote_port = port;
-	if (send_limits(set, &error) < 0)
-		log_kernel_error(set, "follow-nat", &error);
+	if (sa_kernel_set_limits(set, &error) < 0)
+		sa_kernel_log_error(set, "follow-nat", &error);
 }
