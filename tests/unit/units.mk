@@ -75,3 +75,11 @@ test_ue_sip := tests/ue/sip.c proto/text.c
 test_ue_sip_LIBS := -losipparser2
 test_ue_options := tests/ue/options.c tests/ue/event.c tests/ue/ip.c tests/ue/milenage.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
 test_ue_options_PKG := libcrypto
+test_option_tag := proto/option_tag.c proto/text.c
+test_decide := proto/decide.c proto/text.c
+test_sec_build := proto/sec_build.c proto/compare.c proto/sec_header.c proto/text.c
+test_sec_build_LDFLAGS := -Wl,--wrap=malloc
+test_server_list := $(addprefix proto/,server_list.c sec_build.c ipsec3gpp.c sec_header.c text.c)
+test_choose := $(addprefix proto/,choose.c server_list.c sec_build.c compare.c ipsec3gpp.c sec_header.c text.c)
+test_digest := proto/digest.c proto/sec_header.c proto/text.c
+test_digest_PKG := libcrypto
