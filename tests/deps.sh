@@ -23,7 +23,7 @@ uthash-dev
 '
 
 # clang: the second compiler. The kernel for the tests: qemu-system-x86, busybox-static, cpio, kmod,
-# xz-utils. netbase: /etc/protocols. python3-cryptography: AES for the home network of the demo.
+# xz-utils. python3-cryptography: AES for the home network of the demo.
 test='
 busybox-static
 clang
@@ -33,7 +33,6 @@ jq
 kmod
 libcmocka-dev
 mandoc
-netbase
 procps
 python3
 python3-cryptography

@@ -28,7 +28,8 @@ family()
 }
 
 # protect PROTO MODE REST: the two SAs, and policies at both hosts that ask for them on port 7.
-# Not for all of UDP: the policy check comes before ESP is taken out of UDP.
+# Not for all of UDP: the policy check comes before ESP is taken out of UDP. Protocols (6 TCP,
+# 17 UDP) are numbers since a small system has no /etc/protocols.
 protect()
 {
 	local there="src $client dst $server" back="src $server dst $client"
@@ -48,10 +49,10 @@ protect_host()
 	ip_batch "$1" <<-END
 		xfrm state add $there proto $4 spi 0x101 reqid 7 mode $5 $6
 		xfrm state add $back proto $4 spi 0x102 reqid 7 mode $5 $6
-		xfrm policy add $there proto tcp dport 7 dir $2 tmpl $tmpl_there
-		xfrm policy add $back proto tcp sport 7 dir $3 tmpl $tmpl_back
-		xfrm policy add $there proto udp dport 7 dir $2 tmpl $tmpl_there
-		xfrm policy add $back proto udp sport 7 dir $3 tmpl $tmpl_back
+		xfrm policy add $there proto 6 dport 7 dir $2 tmpl $tmpl_there
+		xfrm policy add $back proto 6 sport 7 dir $3 tmpl $tmpl_back
+		xfrm policy add $there proto 17 dport 7 dir $2 tmpl $tmpl_there
+		xfrm policy add $back proto 17 sport 7 dir $3 tmpl $tmpl_back
 	END
 }
 
