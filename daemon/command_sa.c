@@ -214,6 +214,8 @@ int command_sa_confirm(struct daemon *d, const json_t *params, json_t **ret,
 	json = state_json(set);
 	if (json)
 		json_object_set_new(json, "superseded", superseded);
+	else
+		json_decref(superseded);
 	return answer(json, ret, refusal);
 }
 
@@ -259,8 +261,13 @@ static void release_contact(struct sa_contact *contact, uint32_t linger_s, json_
 static bool is_meant(const struct sa_contact *contact, const json_t *params)
 {
 	const struct ip_addr ue = param_address(params, "ue");
+	const struct sa_set *set;
 
-	return ue.family == AF_UNSPEC || ip_equal(&ue, &contact->sets->ue_address);
+	DL_FOREACH2(contact->sets, set, contact_next) {
+		if (ue.family == AF_UNSPEC || ip_equal(&ue, &set->ue_address))
+			return true;
+	}
+	return false;
 }
 
 static void release_impi(struct daemon *d, const json_t *params, json_t *released)

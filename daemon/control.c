@@ -38,7 +38,8 @@ struct conn {
 	char *in;
 	size_t in_len, in_cap;
 	struct evbuffer *out;
-	bool closing; /* no more requests: close when everything is written */
+	bool eof;     /* the peer sends no more; what it sent is still answered */
+	bool closing; /* no more requests are taken */
 	struct conn *prev, *next;
 };
 
@@ -136,20 +137,44 @@ static int make_room(struct conn *c)
 }
 
 /* Wait for what is due: room in the peer's buffer, or its next bytes. */
-static void conn_continue(struct conn *c)
+static void conn_wait(struct conn *c)
 {
 	const size_t pending = evbuffer_get_length(c->out);
 
-	if (!pending && c->closing) {
+	if (!pending && (c->closing || c->eof)) {
 		conn_close(c);
 		return;
 	}
 	if (pending)
 		event_add(c->writer, NULL);
-	if (c->closing || pending >= OUT_HIGH_BYTES)
+	else
+		event_del(c->writer);
+	if (c->closing || c->eof || pending >= OUT_HIGH_BYTES)
 		event_del(c->reader);
 	else
 		event_add(c->reader, NULL);
+}
+
+static bool conn_write(struct conn *c)
+{
+	return !evbuffer_get_length(c->out) || evbuffer_write(c->out, c->fd) >= 0 ||
+	       errno == EAGAIN || errno == EINTR;
+}
+
+/* Answer what is there as far as the peer reads the answers. */
+static void conn_run(struct conn *c)
+{
+	size_t before;
+
+	do {
+		if (!conn_write(c)) {
+			conn_close(c);
+			return;
+		}
+		before = c->in_len;
+		handle_input(c);
+	} while (c->in_len < before);
+	conn_wait(c);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -169,27 +194,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		conn_close(c);
 		return;
 	}
-	if (n == 0)
-		c->closing = true;
+	c->eof = n == 0;
 	c->in_len += (size_t)n;
-	if (n > 0)
-		handle_input(c);
-	evbuffer_write(c->out, fd);
-	conn_continue(c);
+	conn_run(c);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
-	struct conn *c = arg;
-
+	(void)fd;
 	(void)what;
-	if (evbuffer_write(c->out, fd) < 0 && errno != EAGAIN && errno != EINTR) {
-		conn_close(c);
-		return;
-	}
-	if (evbuffer_get_length(c->out) < OUT_HIGH_BYTES && c->in_len && !c->closing)
-		handle_input(c); /* what had to wait for the peer to read */
-	conn_continue(c);
+	conn_run(arg);
 }
 
 static struct conn *conn_new(struct control *control, int fd)
@@ -223,7 +237,8 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	event_add(control->acceptor, NULL);
+	if (control->conn_count < control->daemon->config->max_connections)
+		event_add(control->acceptor, NULL);
 }
 
 static void on_connection(evutil_socket_t listener, short what, void *arg)
@@ -235,7 +250,7 @@ static void on_connection(evutil_socket_t listener, short what, void *arg)
 
 	(void)what;
 	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
 		log_line(LOG_WARNING, "event=accept-failed errno=%d", errno);
 		event_del(control->acceptor);
 		event_add(control->pause, &PAUSE);
@@ -263,7 +278,7 @@ static int clear_path(const struct sockaddr_un *address)
 		return 0;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	err = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;

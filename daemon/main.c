@@ -132,6 +132,7 @@ static int watch_signals(struct running *r)
 	static const int NUMBERS[] = { SIGTERM, SIGINT };
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN); /* a closed terminal must not leave everything in the kernel */
 	for (size_t i = 0; i < 2; i++) {
 		r->signals[i] = evsignal_new(r->loop, NUMBERS[i], on_signal, r->loop);
 		if (!r->signals[i] || evsignal_add(r->signals[i], NULL) < 0)
@@ -158,12 +159,15 @@ static int start_kernel(struct running *r, const struct config *config)
 			 missing == 1 ? " is" : "s are");
 		return -1;
 	}
+	if (encap_open(r->loop, config, &r->encap, why, sizeof(why)) < 0) {
+		log_line(LOG_ERR, "%s", why);
+		return -1;
+	}
 	err = orphans_remove(r->daemon.xfrm, config);
 	if (err < 0)
 		log_line(LOG_WARNING, "the SAs of an earlier run could not be removed: %s",
 			 strerror(-err));
-	if (guards_install(r->daemon.xfrm, config, &r->guards, why, sizeof(why)) < 0 ||
-	    encap_open(r->loop, config, &r->encap, why, sizeof(why)) < 0) {
+	if (guards_install(r->daemon.xfrm, config, &r->guards, why, sizeof(why)) < 0) {
 		log_line(LOG_ERR, "%s", why);
 		return -1;
 	}
@@ -183,16 +187,21 @@ static int start(struct running *r, const struct config *config)
 	}
 	timer_use_loop(r->loop);
 	rpc_init();
-	if (start_kernel(r, config) < 0)
-		return -1;
-	r->daemon.table = sa_table_new(r->daemon.xfrm, config->max_sets);
-	if (!r->daemon.table || watch_signals(r) < 0 ||
-	    watch_open(r->loop, r->daemon.table, r->guards, &r->watch) < 0) {
+	if (watch_signals(r) < 0) {
 		log_line(LOG_ERR, "out of memory");
 		return -1;
 	}
+	/* First of all: who holds the socket is alone, and what is in the kernel is left over. */
 	if (control_open(r->loop, &r->daemon, &r->control, why, sizeof(why)) < 0) {
 		log_line(LOG_ERR, "%s", why);
+		return -1;
+	}
+	if (start_kernel(r, config) < 0)
+		return -1;
+	r->daemon.table = sa_table_new(r->daemon.xfrm, config->max_sets);
+	if (!r->daemon.table ||
+	    watch_open(r->loop, r->daemon.table, r->guards, &r->watch) < 0) {
+		log_line(LOG_ERR, "out of memory");
 		return -1;
 	}
 	log_line(LOG_NOTICE, "event=started version=%s listeners=%zu socket=%s", SECAGREED_VERSION,
@@ -237,9 +246,11 @@ int main(int argc, char **argv)
 	log_open(LOG_TO_STDERR, config.log_level);
 	status = start(&running, &config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (status == EXIT_SUCCESS && !options.foreground) {
-		if (daemon(0, 0) == 0)
-			event_reinit(running.loop);
+		if (daemon(0, 0) < 0 || event_reinit(running.loop) < 0)
+			status = EXIT_FAILURE;
 		log_open(LOG_TO_SYSLOG, config.log_level);
+		if (status != EXIT_SUCCESS)
+			log_line(LOG_ERR, "cannot go to the background: %s", strerror(errno));
 	}
 	if (status == EXIT_SUCCESS) {
 		status = event_base_dispatch(running.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

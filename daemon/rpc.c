@@ -199,16 +199,23 @@ static json_t *one(struct daemon *d, json_t *request)
 static json_t *batch(struct daemon *d, json_t *requests)
 {
 	json_t *replies, *request, *answer;
-	size_t i;
+	size_t i, bytes = 0;
 
 	if (!json_array_size(requests) || json_array_size(requests) > RPC_MAX_BATCH)
 		return error_reply(json_null(), RPC_INVALID_REQUEST,
 				   "a batch has 1 to 256 requests");
 	replies = json_array();
 	json_array_foreach(requests, i, request) {
-		answer = one(d, request);
-		if (answer)
-			json_array_append_new(replies, answer);
+		if (bytes < RPC_MAX_BATCH_BYTES)
+			answer = one(d, request);
+		else
+			answer = error_reply(json_object_get(request, "id") ?: json_null(),
+					     RPC_INVALID_REQUEST,
+					     "the answers of this batch are too long: send fewer");
+		if (!answer)
+			continue;
+		bytes += json_dumpb(answer, NULL, 0, JSON_COMPACT);
+		json_array_append_new(replies, answer);
 	}
 	if (json_array_size(replies))
 		return replies;

@@ -93,17 +93,23 @@ void sa_kernel_log_error(const struct sa_set *set, const char *attempt,
 		 error->kernel);
 }
 
-/* The phone gets a clean reset while the SA still protects it; without SA both ends would hang. */
+/* The phone gets a clean reset while the SA still protects it; without SA both ends would hang. A
+ * connection that another set of the same phone carries lives on. */
 static void destroy_tcp(const struct sa_set *set)
 {
 	const struct ip_addr *local = &set->listener->address;
 
 	if (set->ue.dialect != IPSEC_DIALECT_24229)
 		return; /* one of its ports is open: there is no 4-tuple to name */
-	xfrm_destroy_tcp(set->table->xfrm, local, set->pcscf.port_s, &set->ue_address,
-			 set->ue.port_c);
-	xfrm_destroy_tcp(set->table->xfrm, local, set->pcscf.port_c, &set->ue_address,
-			 set->ue.port_s);
+	for (size_t i = 0; i < set->flow_count; i++) {
+		const struct sa_flow_key *key = &set->flows[i].key;
+		const struct sa_flow *flow = sa_table_flow(set->table, local, key->local_port,
+							   &set->ue_address, key->remote_port);
+
+		if (flow == &set->flows[i] && !flow->next)
+			xfrm_destroy_tcp(set->table->xfrm, local, key->local_port,
+					 &set->ue_address, key->remote_port);
+	}
 }
 
 /* Does another living set of this flow still need that policy? */
@@ -266,10 +272,11 @@ int sa_kernel_install(struct sa_set *set, const struct keymat *keymat, bool *ret
 	plan_set(&input, keymat, &plan);
 	set->add_time_s = clock_realtime_s();
 	err = queue_set(set, &plan);
-	if (err)
-		error.error = err;
-	else
+	if (!err)
 		err = xfrm_commit(set->table->xfrm, &error);
+	else
+		xfrm_begin(set->table->xfrm); /* what was queued holds keys */
+	error.error = err;
 	*ret_collision = err && ours_collides(&plan, &error);
 	if (err)
 		err = refuse_install(&plan, &error, refusal);

@@ -245,10 +245,11 @@ static int check_flow(struct sa_set *set, const char *contact_key, struct refusa
 		return refuse(refusal, REASON_FLOW_IN_USE,
 			      "a re-registration must change port-c; %u is that of a living set",
 			      set->ue.port_c);
-	if (!strcmp(flow->set->contact->key, contact_key))
+	if (!strcmp(flow->set->contact->key, contact_key) &&
+	    flow->set->suite.prot == set->suite.prot && flow->set->suite.mod == set->suite.mod)
 		return 0;
 	return refuse(refusal, REASON_FLOW_IN_USE,
-		      "port-c %u is in use by another phone at the same address", set->ue.port_c);
+		      "port-c %u is in use at this address", set->ue.port_c);
 }
 
 static int write_security_server(struct sa_set *set, struct refusal *refusal)

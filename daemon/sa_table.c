@@ -102,7 +102,8 @@ static void remove_flow(struct sa_table *table, struct sa_flow *flow)
 			HASH_ADD(hh, table->flows, key, sizeof(flow->key), flow->next);
 		return;
 	}
-	LL_DELETE(head, flow);
+	if (head) /* else memory was short when it was to become the head */
+		LL_DELETE(head, flow);
 }
 
 static void set_flows(struct sa_set *set)

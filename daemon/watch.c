@@ -65,8 +65,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	err = xfrm_events_read(watch->events, EVENTS_PER_TURN, on_event, watch);
-	if (err)
+	if (err) {
 		log_line(LOG_ERR, "event=kernel-events-broken errno=%d", -err);
+		event_del(watch->reader);
+	}
 }
 
 int watch_open(struct event_base *loop, struct sa_table *table, struct guards *guards,

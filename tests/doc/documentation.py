@@ -274,6 +274,7 @@ def check_limits(page):
     for row, name, unit in (("a request or batch", "FRAME_JSON_MAX_BYTES", "KiB"),
                             ("brackets within each other", "FRAME_JSON_MAX_DEPTH", ""),
                             ("requests in a batch", "RPC_MAX_BATCH", ""),
+                            ("answers of a batch", "RPC_MAX_BATCH_BYTES", "MiB"),
                             ("answers that the client does not read", "OUT_HIGH_BYTES", "MiB"),
                             ("sets of a contact", "MAX_SETS_PER_CONTACT", ""),
                             ("one header, all lines together", "SEC_MAX_BYTES", "bytes"),
