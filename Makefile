@@ -6,6 +6,7 @@
 # make demo        a phone registers over real ESP, step by step (root); ARGS=--help for variants
 # make unit        unit tests, sanitized, no root needed
 # make kernel      kernel tests, in namespaces here or in a throw-away VM (root); KERNEL=6.12 too
+# make bench       time of the parsers against the length of their input
 # make install     DESTDIR= PREFIX=
 # make clean
 #
@@ -39,9 +40,11 @@ UE     := $(wildcard tests/ue/*.c)
 
 secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
 secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
+secagreed_LIBS   := -losipparser2
 secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c plan.c) \
 	xfrm/algo.c xfrm/ip.c
 secagreectl_PKG  := libcrypto jansson libconfuse
+secagreectl_LIBS := -losipparser2
 secagree-ue_SRC  := $(UE) $(addprefix proto/,text.c sec_header.c ipsec3gpp.c)
 secagree-ue_PKG  := libnl-xfrm-3.0 libnl-3.0 libcrypto
 secagree-ue_LIBS := -losipparser2
@@ -95,6 +98,12 @@ $(BUILD)/kernel/ktest_%: $(BUILD)/obj/tests/kernel/ktest_%.o $(XFRM:%.c=$(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libmnl libnl-xfrm-3.0 libnl-3.0)
 
+$(BUILD)/bench/parse_time: $(addprefix $(BUILD)/obj/,tests/bench/parse_time.o \
+		$(addprefix proto/,digest.o option_tag.o sec_header.o text.o))
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libcrypto)
+
 units: $(UNIT_PROGRAMS)
 ktests: all $(KTESTS:%=$(BUILD)/kernel/%)
 
@@ -116,6 +125,10 @@ unit: test-deps
 kernel: test-deps
 	$(Q)$(MAKE) ktests
 	$(RUN) --begin --vm "$(VM)" $(KERNEL_PROGRAMS) --summary
+
+bench: test-deps
+	$(Q)$(MAKE) $(BUILD)/bench/parse_time
+	$(Q)$(BUILD)/bench/parse_time
 
 demo: test-deps
 	$(Q)$(MAKE) all
@@ -145,5 +158,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all deps test-deps units ktests unit kernel demo test install clean
+.PHONY: all deps test-deps units ktests unit kernel bench demo test install clean
 .DELETE_ON_ERROR:
