@@ -158,9 +158,11 @@ class Lab:
         if self.daemon.process.poll() is not None:
             raise Failure(f"secagreed ended:\n{self.daemon.errors()}")
         try:
-            control.Control(self.control_path).close()
-        except OSError:
+            connection = control.Control(self.control_path)
+            connection.call("daemon.version")  # it listens before it is ready: callers wait
+        except (OSError, ValueError):
             return False
+        connection.close()
         return True
 
     def start_front_end(self):
