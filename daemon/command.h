@@ -8,10 +8,13 @@
 #include "daemon/params.h"
 #include "daemon/sa_table.h"
 
+struct sip_flow;
+
 struct daemon {
 	const struct config *config;
 	struct xfrm *xfrm;
 	struct sa_table *table;
+	struct sip_flow *sip; /* made by the first sip.*; sip_flow_free() */
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
 };
@@ -35,6 +38,7 @@ const struct command *command_find(const char *name);
 
 command_fn command_sa_offer, command_sa_check, command_sa_confirm, command_sa_fail,
 	command_sa_extend, command_sa_release, command_sa_route, command_sa_list, command_sa_show;
+command_fn command_sip_request, command_sip_response;
 command_fn command_agreement_parse, command_agreement_select, command_agreement_compare;
 command_fn command_daemon_status, command_daemon_methods, command_daemon_version;
 

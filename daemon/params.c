@@ -6,11 +6,15 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_TEXT_BYTES 1024
 #define KEY_BYTES      16
 #define SET_ID_BYTES   8
+
+#define MAX_MESSAGE_BYTES 65535
+#define MAX_BASE64_BYTES  ((MAX_MESSAGE_BYTES + 2) / 3 * 4)
 
 static bool is_text(const json_t *value)
 {
@@ -78,6 +82,53 @@ static bool is_word(const json_t *value, const char *words)
 	return false;
 }
 
+/* ---- base64, RFC 4648 4 ---- */
+
+/* -1: none of the alphabet. */
+static int base64_value(char c)
+{
+	static const char ALPHABET[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c ? strchr(ALPHABET, c) : NULL;
+
+	return at ? (int)(at - ALPHABET) : -1;
+}
+
+/* Without the padding. */
+static size_t base64_digits(struct span s)
+{
+	size_t n = s.n;
+
+	while (n && s.n - n < 2 && s.p[n - 1] == '=')
+		n--;
+	return n;
+}
+
+static bool is_base64(const json_t *value)
+{
+	const struct span s = { json_string_value(value), json_string_length(value) };
+	const size_t digits = s.p ? base64_digits(s) : 0;
+
+	if (!digits || s.n % 4 || s.n > MAX_BASE64_BYTES)
+		return false;
+	for (size_t i = 0; i < digits; i++) {
+		if (base64_value(s.p[i]) < 0)
+			return false;
+	}
+	return digits * 3 / 4 <= MAX_MESSAGE_BYTES;
+}
+
+static bool is_message(const json_t *value)
+{
+	return json_string_length(value) && json_string_length(value) <= MAX_MESSAGE_BYTES;
+}
+
+static bool is_place(const json_t *value)
+{
+	return json_object_size(value) == 2 && is_address(json_object_get(value, "address")) &&
+	       is_number(json_object_get(value, "port"), UINT16_MAX);
+}
+
 static bool is_right(const json_t *value, const struct param *param)
 {
 	switch (param->type) {
@@ -99,6 +150,12 @@ static bool is_right(const json_t *value, const struct param *param)
 		return json_is_boolean(value);
 	case PARAM_WORD:
 		return is_word(value, param->help);
+	case PARAM_MESSAGE:
+		return is_message(value);
+	case PARAM_BASE64:
+		return is_base64(value);
+	case PARAM_PLACE:
+		return is_place(value);
 	}
 	return false;
 }
@@ -124,6 +181,12 @@ const char *param_type_name(enum param_type type)
 		return "true or false";
 	case PARAM_WORD:
 		return "one of ";
+	case PARAM_MESSAGE:
+		return "a string of 1 to 65535 bytes";
+	case PARAM_BASE64:
+		return "1 to 65535 bytes in base64";
+	case PARAM_PLACE:
+		return "an object of an address and a port";
 	}
 	return "?";
 }
@@ -242,4 +305,38 @@ void param_lines(const json_t *params, const char *name, struct lines *ret)
 			ret->line[ret->count++] = (struct span){ json_string_value(line),
 								 json_string_length(line) };
 	}
+}
+
+struct span param_message(const json_t *params, const char *name)
+{
+	const json_t *value = json_object_get(params, name);
+
+	return (struct span){ json_string_value(value), json_string_length(value) };
+}
+
+struct ip_addr param_place(const json_t *params, const char *name, uint16_t *ret_port)
+{
+	const json_t *place = json_object_get(params, name);
+
+	*ret_port = param_port(place, "port");
+	return param_address(place, "address");
+}
+
+char *param_base64(const json_t *params, const char *name, size_t *ret_bytes)
+{
+	const struct span s = param_message(params, name);
+	const size_t digits = base64_digits(s);
+	char *bytes = malloc(s.n), *to = bytes;
+	unsigned bits = 0, value = 0;
+
+	for (size_t i = 0; bytes && i < digits; i++) {
+		value = value << 6 | (unsigned)base64_value(s.p[i]);
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			*to++ = (char)(value >> bits);
+		}
+	}
+	*ret_bytes = (size_t)(to - bytes);
+	return bytes;
 }

@@ -21,6 +21,9 @@ enum param_type {
 	PARAM_SET,     /* a set's id: 16 hexadecimal digits */
 	PARAM_BOOL,
 	PARAM_WORD,    /* one of the words of .help */
+	PARAM_MESSAGE, /* a string of 1..65535 bytes, whatever is in it */
+	PARAM_BASE64,  /* the same in base64 with padding (RFC 4648 4) */
+	PARAM_PLACE,   /* {"address": PARAM_ADDRESS, "port": PARAM_PORT} */
 };
 
 struct param {
@@ -48,5 +51,10 @@ uint64_t param_set(const json_t *params, const char *name);
 struct ip_addr param_address(const json_t *params, const char *name);
 void param_lines(const json_t *params, const char *name, struct lines *ret);
 void param_key(const json_t *params, const char *name, uint8_t ret[static 16]);
+struct span param_message(const json_t *params, const char *name);
+struct ip_addr param_place(const json_t *params, const char *name, uint16_t *ret_port);
+
+/* What a PARAM_BASE64 says, to be wiped and freed; NULL when memory is short. */
+char *param_base64(const json_t *params, const char *name, size_t *ret_bytes);
 
 #endif

@@ -34,6 +34,13 @@ static const struct {
 				    VERDICT_REJECT },
 	[REASON_UNKNOWN_SET] = { "unknown_set", 0, NULL, VERDICT_NONE },
 	[REASON_UNKNOWN_LISTENER] = { "unknown_listener", 0, NULL, VERDICT_NONE },
+	[REASON_BAD_MESSAGE] = { "bad_message", 400, "Bad Request", VERDICT_REJECT },
+	/* TS 33.203 6.1.1: a 401 whose keys are not right makes no SAs */
+	[REASON_BAD_CHALLENGE] = { "bad_challenge", 500, "Server Internal Error", VERDICT_REJECT },
+	[REASON_VIA_MISMATCH] = { "via_mismatch", 403, "Forbidden", VERDICT_REJECT },
+	[REASON_TRANSACTION_IN_USE] = { "transaction_in_use", 482, "Loop Detected",
+					VERDICT_REJECT },
+	[REASON_UNKNOWN_TRANSACTION] = { "unknown_transaction", 0, NULL, VERDICT_DISCARD },
 	[REASON_INTERNAL] = { "internal", 500, "Server Internal Error", VERDICT_REJECT },
 };
 

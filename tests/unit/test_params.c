@@ -27,6 +27,9 @@ static const struct param ALL[] = {
 	{"key", PARAM_KEY, false, ""},
 	{"set", PARAM_SET, false, ""},
 	{"bool", PARAM_BOOL, false, ""},
+	{"message", PARAM_MESSAGE, false, ""},
+	{"base64", PARAM_BASE64, false, ""},
+	{"place", PARAM_PLACE, false, ""},
 	{0},
 };
 
@@ -286,6 +289,74 @@ static void bools(void **state)
 	assert_true(param_bool(params, "bool"));
 }
 
+static void messages_are_strings_of_any_characters(void **state)
+{
+	char *text = malloc(70000);
+
+	(void)state;
+	assert_takes_of_kinds("message", "\"x\"", "");
+	assert_refused("message", "\"\"");
+	assert_taken("message", "\"a\\r\\n\\u0001\xc3\xbc\"");
+	assert_int_equal(param_message(params, "message").n, 6);
+	snprintf(text, 70000, "{\"message\":\"%0*d\"}", 65535, 0);
+	assert_int_equal(check(ALL, text), 0);
+	snprintf(text, 70000, "{\"message\":\"%0*d\"}", 65536, 0);
+	assert_int_equal(check(ALL, text), -EINVAL);
+	free(text);
+}
+
+/* RFC 4648 10 */
+static void base64_is_decoded_or_refused(void **state)
+{
+	static const char *const GOOD[][2] = {{"Zg==", "f"},         {"Zm8=", "fo"},
+					      {"Zm9v", "foo"},       {"Zm9vYg==", "foob"},
+					      {"Zm9vYmE=", "fooba"}, {"+/+/", "\xfb\xff\xbf"}};
+	static const char *const BAD[] = {"",     "Zg",   "Zg=",  "Z===", "====",     "Zm9vYg==Zg==",
+					  "Zg =", "Zm-_", "Zm9\\n", "=Zg=", "Zm9vYm\\u0001="};
+
+	(void)state;
+	assert_takes_of_kinds("base64", "", "");
+	for (size_t i = 0; i < COUNT_OF(GOOD); i++) {
+		char value[40], *bytes;
+		size_t n;
+
+		snprintf(value, sizeof(value), "\"%s\"", GOOD[i][0]);
+		assert_taken("base64", value);
+		bytes = param_base64(params, "base64", &n);
+		assert_non_null(bytes);
+		assert_int_equal(n, strlen(GOOD[i][1]));
+		assert_memory_equal(bytes, GOOD[i][1], n);
+		free(bytes);
+	}
+	for (size_t i = 0; i < COUNT_OF(BAD); i++) {
+		char value[40];
+
+		snprintf(value, sizeof(value), "\"%s\"", BAD[i]);
+		assert_refused("base64", value);
+	}
+}
+
+static void a_place_is_an_address_and_a_port(void **state)
+{
+	struct ip_addr ip;
+	uint16_t port = 7;
+
+	(void)state;
+	assert_takes_of_kinds("place", "", "");
+	assert_refused("place", "{\"address\":\"192.0.2.1\"}");
+	assert_refused("place", "{\"address\":\"192.0.2.1\",\"port\":65536}");
+	assert_refused("place", "{\"address\":\"x\",\"port\":1}");
+	assert_refused("place", "{\"address\":\"192.0.2.1\",\"port\":1,\"more\":1}");
+	assert_refused("place", "{\"address\":\"192.0.2.1\",\"Port\":1}");
+	assert_taken("place", "{\"port\":5060,\"address\":\"192.0.2.1\"}");
+	ip = param_place(params, "place", &port);
+	assert_int_equal(ip.family, AF_INET);
+	assert_int_equal(port, 5060);
+	assert_int_equal(check(ALL, "{}"), 0);
+	assert_int_equal(param_place(params, "place", &port).family, AF_UNSPEC);
+	assert_int_equal(port, 0);
+}
+
 static void every_type_has_a_name(void **state)
 {
 	(void)state;
@@ -310,6 +381,9 @@ int main(void)
 		TEST(a_refused_key_is_not_repeated),
 		TEST(set_ids),
 		TEST(bools),
+		TEST(messages_are_strings_of_any_characters),
+		TEST(base64_is_decoded_or_refused),
+		TEST(a_place_is_an_address_and_a_port),
 		TEST(every_type_has_a_name),
 	};
 

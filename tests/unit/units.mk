@@ -83,3 +83,23 @@ test_server_list := $(addprefix proto/,server_list.c sec_build.c ipsec3gpp.c sec
 test_choose := $(addprefix proto/,choose.c server_list.c sec_build.c compare.c ipsec3gpp.c sec_header.c text.c)
 test_digest := proto/digest.c proto/sec_header.c proto/text.c
 test_digest_PKG := libcrypto
+SIP_PROTO := $(addprefix proto/,sip.c sip_edit.c sip_reply.c auth_param.c option_tag.c text.c)
+SIP_FLOW := $(addprefix daemon/,sip_flow.c sip_answer.c sip_register.c sip_work.c sip_pending.c offer.c check.c lines.c) $(SIP_PROTO) $(addprefix proto/,decide.c server_list.c choose.c sec_build.c compare.c)
+test_rpc += daemon/command_sip.c $(SIP_FLOW)
+test_rpc_LIBS := -losipparser2
+test_auth_param := proto/auth_param.c proto/text.c
+test_sip := $(SIP_PROTO)
+test_sip_LIBS := -losipparser2
+test_sip_edit := $(SIP_PROTO)
+test_sip_edit_LIBS := -losipparser2
+test_sip_reply := $(SIP_PROTO)
+test_sip_reply_LIBS := -losipparser2
+test_sip_pending := $(addprefix daemon/,sip_pending.c hash.c refusal.c) xfrm/ip.c tests/unit/fake_timer.c
+test_sip_flow := $(SIP_FLOW) $(FAKE_WORLD)
+test_sip_flow_PKG := libcrypto libconfuse
+test_sip_flow_LIBS := -losipparser2
+test_command_sip := $(addprefix daemon/,rpc.c params.c command.c command_sa.c command_agreement.c command_daemon.c command_sip.c set_json.c agreement_json.c) $(SIP_FLOW) $(FAKE_WORLD)
+test_command_sip_PKG := libcrypto libconfuse jansson
+test_command_sip_LIBS := -losipparser2
+test_command_sip_LDFLAGS := -Wl,--wrap=free
+test_sip_flow_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf
