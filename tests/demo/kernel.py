@@ -77,6 +77,11 @@ def blocks(text):
     return [block for block in re.split(r"^(?=src )", text, flags=re.M) if block.strip()]
 
 
+def read(namespace):
+    """All SAs and all policies."""
+    return sas(namespace), policies(namespace)
+
+
 def sas(namespace):
     """Without larval ones (SPI 0), which any listener can make the kernel invent."""
     found = [Sa(block) for block in blocks(namespace.ip("-s", "xfrm", "state"))]

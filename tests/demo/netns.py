@@ -28,7 +28,9 @@ class Namespace:
         return run("ip", "-n", self.name, *arguments)
 
     def ip_batch(self, lines):
-        return run("ip", "-n", self.name, "-batch", "-", text="\n".join(lines))
+        """Several commands for the price of one process. Not for dumps: some versions of ip keep
+        the filter of the first for the second."""
+        return run("ip", "-n", self.name, "-batch", "-", text="\n".join(lines) + "\n")
 
     @contextlib.contextmanager
     def inside(self):

@@ -56,7 +56,7 @@ class Scenario:
     def before(self):
         story, lab = self.story, self.lab
         story.step("Two hosts on one wire, the daemon and the front end run")
-        policies = kernel.policies(lab.pcscf_host)
+        sas, policies = kernel.read(lab.pcscf_host)
         self.policies_before = sorted(policy.key for policy in policies)
         story.say(f"P-CSCF {self.pcscf_address}, phone {self.phone_address}: {self.variant}")
         story.block("\n".join(policy.text.split("\n")[0] + "  dir " + policy.dir
@@ -64,7 +64,7 @@ class Scenario:
         ours = [policy for policy in policies
                 if policy.src.split("/")[0] == self.pcscf_address and policy.dir == "out"]
         story.check(ours, "the daemon guards the protected ports by policies of its own")
-        story.equal(kernel.sa_count(lab.pcscf_host), 0, "the kernel holds no SA yet")
+        story.equal(len(sas), 0, "the kernel holds no SA yet")
         lab.capture.take()
 
     def register_in_clear(self):
@@ -117,11 +117,10 @@ class Scenario:
         story.step("The set of SAs, before the 401 leaves")
         story.block(lambda: lab.secagreectl("list"))
         story.block(lambda: kernel.sas_to_show(lab.pcscf_host))
-        sas = kernel.sas(lab.pcscf_host)
+        sas, policies = kernel.read(lab.pcscf_host)
         self.check_sas(sas, "the P-CSCF's kernel holds exactly the SAs of the agreement, keys too")
         story.check(all(sa.replay_window >= 64 for sa in sas), "replay windows are 64 or more")
         self.check_lifetime(sas, "temporary", REG_AWAIT_AUTH_S)
-        policies = sorted(policy.key for policy in kernel.policies(lab.pcscf_host))
         own = self.variant.own_policies
         story.equal(len(policies) - len(self.policies_before), self.variant.sa_count if own else 0,
                     f"{'a policy for each SA' if own else 'no policy'} was added for this phone")
@@ -154,10 +153,10 @@ class Scenario:
         story.check(not re.search(r"\b[ci]k=", response.get("WWW-Authenticate")),
                     "the 401 carries neither ck nor ik")
         self.check_protected_register(mark, response)
-        self.check_sas(kernel.sas(lab.phone_host),
-                       "the phone's kernel holds the mirror image, made by another library")
-        self.check_moved(None, *self.register_flows(), text="REGISTER and 200 went over {}")
-        self.check_lifetime(kernel.sas(lab.pcscf_host), "current", self.granted(mark) + MARGIN_S)
+        ours, theirs = self.check_moved({}, *self.register_flows(),
+                                        text="REGISTER and 200 went over {}")
+        self.check_sas(theirs, "the phone's kernel holds the mirror image, made by another library")
+        self.check_lifetime(ours, "current", self.granted(mark) + MARGIN_S)
 
     def wait_registered(self, mark, phone_says="registered"):
         self.lab.wait("pcscf", "registered", since=mark, by="sa.confirm",
@@ -293,12 +292,13 @@ class Scenario:
         story.step("Nothing is left")
         story.block(lambda: lab.secagreectl("list"))
         story.equal(self.control.call("sa.list")["total"], 0, "the daemon lists no set")
-        for host, whose in ((lab.pcscf_host, "P-CSCF"), (lab.phone_host, "phone")):
-            story.equal(kernel.sa_count(host), 0, f"the {whose}'s kernel holds no SA")
-        story.equal(sorted(policy.key for policy in kernel.policies(lab.pcscf_host)),
-                    self.policies_before, "the P-CSCF's policies are those of before")
-        story.equal([policy.key for policy in kernel.policies(lab.phone_host)], [],
-                    "the phone's policies are gone")
+        sas, policies = kernel.read(lab.pcscf_host)
+        story.equal([sa.key for sa in sas], [], "the P-CSCF's kernel holds no SA")
+        story.equal(sorted(policy.key for policy in policies), self.policies_before,
+                    "the P-CSCF's policies are those of before")
+        sas, policies = kernel.read(lab.phone_host)
+        story.equal([sa.key for sa in sas], [], "the phone's kernel holds no SA")
+        story.equal([policy.key for policy in policies], [], "the phone's policies are gone")
 
     def wire_was_clean(self):
         """What two records of the wire say about everything that happened since before()."""
@@ -355,26 +355,29 @@ class Scenario:
         who = ("phone", "P-CSCF") if event["event"] == "received" else ("P-CSCF", "phone")
         self.story.message(*who, flow, message, headers)
 
-    def packets_by_flow(self, host=None):
-        """{flow: packets} of the agreement's SAs."""
+    def packets_by_flow(self, sas=None):
+        """{flow: packets} of the agreement's SAs; by default those of the P-CSCF's kernel."""
         names = {key: wanted["name"] for key, wanted in self.agreement.sas(*self.keys).items()}
-        return {names[sa.key]: sa.packets for sa in kernel.sas(host or self.lab.pcscf_host)
-                if sa.key in names}
+        return {names[sa.key]: sa.packets for sa in
+                (kernel.sas(self.lab.pcscf_host) if sas is None else sas) if sa.key in names}
 
     def check_moved(self, before, *flows, text):
-        """The packet counters of these flows moved and of no others; both ends agree."""
-        before = before or {}
+        """The packet counters of these flows moved and of no others; both ends agree. Returns the
+        SAs of the P-CSCF's and of the phone's kernel as they were then."""
+        ours = theirs = ()
 
         def both_agree():
-            self.counted = self.packets_by_flow()
-            return self.counted == self.packets_by_flow(self.lab.phone_host)
+            nonlocal ours, theirs
+            ours, theirs = kernel.sas(self.lab.pcscf_host), kernel.sas(self.lab.phone_host)
+            return self.packets_by_flow(ours) == self.packets_by_flow(theirs)
         self.lab.until(both_agree, "both ends count the same packets on every SA")
-        after = self.counted
+        after = self.counted = self.packets_by_flow(ours)
         moved = {flow for flow, packets in after.items() if packets > before.get(flow, 0)}
         wanted = set(flows)
         held = wanted <= moved if self.variant.transport == "tcp" else wanted == moved
         self.story.check(held, text.format(" and ".join(flows)) + ", and both ends count alike",
                          f"{before} -> {after}")
+        return ours, theirs
 
 
 def summary(packets):
@@ -397,8 +400,9 @@ def stop_daemon(lab, story):
     """A clean stop leaves nothing of the daemon's in the kernel."""
     story.step("The daemon stops")
     story.equal(lab.daemon.end(), 0, "it ends with exit status 0")
-    story.equal([policy.key for policy in kernel.policies(lab.pcscf_host)], [], "no policy is left")
-    story.equal(kernel.sa_count(lab.pcscf_host), 0, "no SA is left")
+    sas, policies = kernel.read(lab.pcscf_host)
+    story.equal([policy.key for policy in policies], [], "no policy is left")
+    story.equal([sa.key for sa in sas], [], "no SA is left")
     story.check("Traceback" not in lab.front_end.errors(), "the front end did not fail",
                 lab.front_end.errors()[-400:])
     story.equal(lab.capture.stop(), 0, "the record of the wire lost no packet")

@@ -17,7 +17,8 @@ import time
 ETH_IPV4 = 0x0800
 ETH_IPV6 = 0x86DD
 TCP, UDP, ESP, AH, FRAGMENT, ICMPV6 = 6, 17, 50, 51, 44, 58
-NAMES = {0: "IPv6 options", 1: "ICMP", TCP: "TCP", UDP: "UDP", ESP: "ESP", AH: "AH", ICMPV6: "ICMPv6"}
+NAMES = {0: "IPv6 options", 1: "ICMP", TCP: "TCP", UDP: "UDP", ESP: "ESP", AH: "AH",
+         ICMPV6: "ICMPv6"}
 ENCAP_PORT = 4500
 SPI_OFFSETS = {"ESP": 0, "AH": 4, "ESP-in-UDP": 0}
 READY_TIMEOUT_S = 30
