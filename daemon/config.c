@@ -41,6 +41,8 @@ void config_listener_default(struct config_listener *ret)
 			.kernel_slack_s = 10,
 		},
 	};
+	server_list_default(&ret->mechanisms);
+	decide_policy_default(&ret->decide);
 	select_policy_default(&ret->select);
 }
 

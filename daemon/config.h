@@ -7,8 +7,10 @@
 
 #include <sys/types.h>
 
-#include "proto/select.h"
 #include "proto/compare.h"
+#include "proto/decide.h"
+#include "proto/select.h"
+#include "proto/server_list.h"
 #include "xfrm/xfrm.h"
 
 #define CONFIG_DEFAULT_PATH   "/etc/secagreed/secagreed.conf"
@@ -46,6 +48,8 @@ struct config_listener {
 	enum config_policies policies;
 	enum config_security_server security_server;
 	enum compare_mode verify;
+	struct server_list mechanisms; /* what Security-Server says */
+	struct decide_policy decide;
 	struct select_policy select;
 	struct config_timers timers;
 };

@@ -198,7 +198,7 @@ static int need_set(struct answer *a, struct sa_set **ret, struct refusal *why)
  * without ipsec-3gpp; else it ends the registration. */
 static int challenge(struct answer *a)
 {
-	const struct sip_rules *rules = sip_work_rules(a->w, a->entry->listener);
+	const struct decide_policy *policy = &a->entry->listener->decide;
 	struct sa_set *made = NULL;
 	struct refusal why;
 	int err;
@@ -211,7 +211,7 @@ static int challenge(struct answer *a)
 	if (!a->entry->wants_agreement)
 		return sip_work_forward(a->w, "a challenge without a security agreement");
 	err = need_set(a, &made, &why);
-	if (err == -ENOENT && rules->policy.register_without_ipsec == DECIDE_CLEAR_FORWARD)
+	if (err == -ENOENT && policy->register_without_ipsec == DECIDE_CLEAR_FORWARD)
 		return sip_work_forward(a->w, "a challenge of another kind than AKA");
 	if (err == -ENOENT)
 		refuse(&why, REASON_BAD_CHALLENGE, "the 401 has no challenge of AKA");
@@ -483,7 +483,7 @@ static int response_from_phone(struct sip_work *w)
 
 	if (!listener)
 		return -ECANCELED;
-	policy = &sip_work_rules(w, listener)->policy;
+	policy = &listener->decide;
 	if (policy->sec_agree && check_response(w, &found, &why) < 0)
 		return sip_work_drop(w, why.reason, "%s", why.text);
 	if (found.set) {

@@ -30,7 +30,6 @@
 struct request {
 	struct sip_work *w;
 	const struct config_listener *listener;
-	const struct sip_rules *rules;
 	struct decide_facts facts;
 	char impi[IDENTITY_BYTES], impu[IDENTITY_BYTES]; /* REGISTER; "" = none */
 	bool has_response;    /* answers a challenge, or repeats an answer */
@@ -57,10 +56,6 @@ struct sip_flow *sip_flow_new(struct sa_table *table, const struct config *confi
 	if (!flow->pending || sip_init() < 0) {
 		sip_flow_free(flow);
 		return NULL;
-	}
-	for (size_t i = 0; i < config->listener_count; i++) {
-		decide_policy_default(&flow->rules[i].policy);
-		server_list_default(&flow->rules[i].list);
 	}
 	return flow;
 }
@@ -134,7 +129,7 @@ static int read_identity(struct request *r, struct refusal *why)
 static bool mirrors_list(const struct request *r, const struct lines *verify)
 {
 	struct sec_header ours, theirs;
-	char *demand = sip_work_demand(r->w, r->listener, NULL);
+	char *demand = sip_work_demand(r->listener, NULL);
 	bool same = false;
 
 	if (demand && sec_header_parse(verify->line, verify->count, &theirs, NULL) == 0) {
@@ -429,10 +424,10 @@ static int answer(struct request *r, const struct decision *d)
 	ret->set_id = set ? set->id : 0;
 	way_back(r);
 	if (d->add_security_server) {
-		list = sip_work_demand(r->w, r->listener, set ? set->security_server : NULL);
+		list = sip_work_demand(r->listener, set ? set->security_server : NULL);
 		if (!list)
 			return refuse(r->w->refusal, REASON_INTERNAL, "out of memory");
-		ret->has_start = r->has_client && choose_for_server(&r->rules->list, &r->client,
+		ret->has_start = r->has_client && choose_for_server(&r->listener->mechanisms, &r->client,
 								    usable, &common) == 0;
 		if (ret->has_start)
 			ret->start = common.start;
@@ -483,17 +478,17 @@ static int judge(struct request *r)
 
 	if (is_register && read_identity(r, &why) < 0)
 		return refused(r, &why);
-	if (r->rules->policy.sec_agree && check_protection(r, &why) < 0)
+	if (r->listener->decide.sec_agree && check_protection(r, &why) < 0)
 		return refused(r, &why);
 	if (is_register && r->found.set && check_register(r, &why) < 0)
 		return refused(r, &why);
-	if (r->rules->policy.sec_agree)
+	if (r->listener->decide.sec_agree)
 		read_client(r);
 	if (is_register && r->found.set && r->facts.client == DECIDE_CLIENT_BAD) {
 		refuse_header(&why, "Security-Client", &r->client_error);
 		return refused(r, &why);
 	}
-	decide_request(&r->rules->policy, &r->facts, &d);
+	decide_request(&r->listener->decide, &r->facts, &d);
 	if (d.action == DECIDE_REPLY && is_register && r->nat_refused) {
 		refuse(&why, REASON_NAT_REFUSED,
 		       "the phone is behind a NAT and nothing of its offer can cross one");
@@ -512,7 +507,6 @@ static int request_from_phone(struct sip_work *w)
 	r->w = w;
 	r->listener = sip_work_listener(w);
 	if (r->listener) {
-		r->rules = sip_work_rules(w, r->listener);
 		read_facts(r);
 		err = judge(r);
 	}

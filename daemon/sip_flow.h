@@ -16,21 +16,13 @@ enum sip_direction {
 	SIP_TO_PHONE,
 };
 
-/* One listener's. */
-struct sip_rules {
-	struct decide_policy policy;
-	struct server_list list;
-};
-
 struct sip_flow {
 	struct sa_table *table;
 	const struct config *config;
 	struct sip_pending_table *pending;
-	struct sip_rules rules[CONFIG_MAX_LISTENERS]; /* in the order of the configuration's */
 };
 
-/* @table and @config are borrowed. The rules are the defaults: sec-agree is on, only ipsec-3gpp.
- * Returns NULL when memory is short. */
+/* @table and @config are borrowed. Returns NULL when memory is short. */
 struct sip_flow *sip_flow_new(struct sa_table *table, const struct config *config);
 void sip_flow_free(struct sip_flow *flow);
 

@@ -117,22 +117,20 @@ int sip_work_reply(struct sip_work *w, unsigned int code, const char *phrase, co
 }
 
 /* RFC 3329 2.3.1: the static list, without numbers. */
-static int write_list(const struct sip_work *w, const struct config_listener *listener, char *buf,
-		      size_t cap)
+static int write_list(const struct config_listener *listener, char *buf, size_t cap)
 {
 	const struct ipsec_suite plain = {.prot = IPSEC_PROT_ESP, .mod = IPSEC_MOD_TRANS};
 	struct ipsec_suite suites[SELECT_MAX_PAIRS];
 	const size_t count = select_supported(&listener->select, &plain, suites);
 
-	return server_list_write(&sip_work_rules(w, listener)->list, NULL, suites, count, buf, cap);
+	return server_list_write(&listener->mechanisms, NULL, suites, count, buf, cap);
 }
 
-char *sip_work_demand(const struct sip_work *w, const struct config_listener *listener,
-		      const char *list)
+char *sip_work_demand(const struct config_listener *listener, const char *list)
 {
 	char text[SERVER_LIST_WRITE_BYTES], *headers;
 
-	if (!list && write_list(w, listener, text, sizeof(text)) < 0)
+	if (!list && write_list(listener, text, sizeof(text)) < 0)
 		return NULL;
 	if (asprintf(&headers, "Security-Server: %s\r\nRequire: sec-agree\r\n",
 		     list ? list : text) < 0)
@@ -152,7 +150,7 @@ int sip_work_refused(struct sip_work *w, const struct config_listener *listener,
 	w->ret->reason = why->reason;
 	snprintf(w->ret->why, sizeof(w->ret->why), "%s", why->text);
 	if (why->sip_code == 494) {
-		headers = sip_work_demand(w, listener,
+		headers = sip_work_demand(listener,
 					  why->security_server[0] ? why->security_server : NULL);
 		if (!headers)
 			return no_memory(w);
@@ -215,12 +213,6 @@ const struct config_listener *sip_work_listener(const struct sip_work *w)
 	       count ? "several listeners have this address: name one by \"listener\""
 		     : "no listener has this address");
 	return NULL;
-}
-
-const struct sip_rules *sip_work_rules(const struct sip_work *w,
-				       const struct config_listener *listener)
-{
-	return &w->flow->rules[listener - w->flow->config->listeners];
 }
 
 void sip_work_lines(const struct sip_work *w, enum sip_name name, struct lines *ret)

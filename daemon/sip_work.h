@@ -33,8 +33,7 @@ int sip_work_reply(struct sip_work *w, unsigned int code, const char *phrase, co
 
 /* What goes with a 421 or 494: the listener's list, or @list when it is not NULL. To be freed; NULL
  * when memory is short. */
-char *sip_work_demand(const struct sip_work *w, const struct config_listener *listener,
-		      const char *list);
+char *sip_work_demand(const struct config_listener *listener, const char *list);
 
 /* Answer or drop as @why says, which another part has filled. */
 int sip_work_refused(struct sip_work *w, const struct config_listener *listener,
@@ -50,9 +49,6 @@ void sip_work_way(struct sip_work *w, const struct sip_place *from, const struct
 const struct config_listener *sip_work_listener(const struct sip_work *w);
 
 bool sip_work_is_protected_port(const struct config_listener *listener, uint16_t port);
-
-const struct sip_rules *sip_work_rules(const struct sip_work *w,
-				       const struct config_listener *listener);
 
 /* The values of all lines of @name; one more than the parser takes. */
 void sip_work_lines(const struct sip_work *w, enum sip_name name, struct lines *ret);

@@ -330,7 +330,7 @@ static void what_starts_the_mechanism_is_named(void **state)
 
 	(void)state;
 	result("sip.request", "x", PLACES);
-	assert_int_equal(server_list_read(entries, 2, SELECT_MAX_PAIRS, &d.sip->rules[0].list, why,
+	assert_int_equal(server_list_read(entries, 2, SELECT_MAX_PAIRS, &world.config.listeners[0].mechanisms, why,
 					  sizeof(why)),
 			 0);
 	v = result("sip.request",

@@ -757,7 +757,7 @@ static void another_kind_of_challenge_passes_only_where_it_may(void **state)
 	first_register(FIRST);
 	response(to_registration("401 Unauthorized", headers));
 	assert_replied(500);
-	flow->rules[0].policy.register_without_ipsec = DECIDE_CLEAR_FORWARD;
+	world.config.listeners[0].decide.register_without_ipsec = DECIDE_CLEAR_FORWARD;
 	first_register(FIRST);
 	response(to_registration("401 Unauthorized", headers));
 	assert_forwarded();
@@ -768,7 +768,7 @@ static void another_kind_of_challenge_passes_only_where_it_may(void **state)
 static void keys_are_taken_out_where_no_agreement_is_made_too(void **state)
 {
 	(void)state;
-	flow->rules[0].policy.register_without_ipsec = DECIDE_CLEAR_FORWARD;
+	world.config.listeners[0].decide.register_without_ipsec = DECIDE_CLEAR_FORWARD;
 	first_register(EMPTY CONTACT);
 	assert_forwarded();
 	assert_int_equal(got.row, 8);
@@ -958,7 +958,7 @@ static void B5_494_carries_the_list_that_was_sent(void **state)
 	char line[4200];
 
 	(void)state;
-	flow->rules[0].policy.register_mismatch_494 = true;
+	world.config.listeners[0].decide.register_mismatch_494 = true;
 	cseq++;
 	over(set);
 	request(registration(UE ":5064", ANSWER CONTACT "Security-Client: " CLIENT
@@ -1309,7 +1309,7 @@ static void B4_the_answer_says_what_starts_the_mechanism_in_common(void **state)
 	char why[200];
 
 	(void)state;
-	assert_int_equal(server_list_read(entries, 3, SELECT_MAX_PAIRS, &flow->rules[0].list, why,
+	assert_int_equal(server_list_read(entries, 3, SELECT_MAX_PAIRS, &world.config.listeners[0].mechanisms, why,
 					  sizeof(why)),
 			 0);
 	clear_input();
@@ -1396,7 +1396,7 @@ static void the_devices_of_one_user_behind_one_address_are_told_apart(void **sta
 static void B11_without_the_extension_only_the_phones_integrity_goes(void **state)
 {
 	(void)state;
-	flow->rules[0].policy.sec_agree = false;
+	world.config.listeners[0].decide.sec_agree = false;
 	first_register("Require: sec-agree\r\nAuthorization: Digest " USER
 		       ",integrity-protected=\"yes\"\r\nSecurity-Client: tls\r\n");
 	assert_forwarded();
@@ -1416,7 +1416,7 @@ static void B12_tls_is_protected_where_it_is_said(void **state)
 	char why[200], headers[2048], *list;
 
 	(void)state;
-	assert_int_equal(server_list_read(entries, 2, SELECT_MAX_PAIRS, &flow->rules[0].list, why,
+	assert_int_equal(server_list_read(entries, 2, SELECT_MAX_PAIRS, &world.config.listeners[0].mechanisms, why,
 					  sizeof(why)),
 			 0);
 	clear_input();
@@ -1426,7 +1426,7 @@ static void B12_tls_is_protected_where_it_is_said(void **state)
 	list = strstr(got.message, "Security-Server: ") + 17;
 	snprintf(headers, sizeof(headers), "Require: sec-agree\r\nSecurity-Verify: %.*s\r\n",
 		 (int)strcspn(list, "\r"), list);
-	flow->rules[0].policy.tls_is_protected = true;
+	world.config.listeners[0].decide.tls_is_protected = true;
 	request(other("INVITE", ""));
 	assert_forwarded();
 	request(other("INVITE", headers));
@@ -1646,8 +1646,7 @@ static void of_two_listeners_at_one_address_the_port_or_the_name_decides(void **
 	world.config.listeners[1].client_port_first = 7104;
 	world.config.listeners[1].client_port_last = 7107;
 	world.config.listener_count = 2;
-	flow->rules[1] = flow->rules[0];
-	flow->rules[1].policy.other_clear = DECIDE_CLEAR_DISCARD;
+	world.config.listeners[1].decide.other_clear = DECIDE_CLEAR_DISCARD;
 	clear_input();
 	assert_int_equal(try_call(sip_flow_request, other("INVITE", "")), -ECANCELED);
 	in.listener = &world.config.listeners[1];

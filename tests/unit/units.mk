@@ -29,7 +29,7 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,sa_set.c sa_kernel.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,sa_set.c sa_kernel.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
@@ -48,11 +48,11 @@ test_spi := daemon/spi.c daemon/hash.c tests/unit/fake_timer.c
 test_spi_LDFLAGS := -Wl,--wrap=getrandom
 test_frame_json := daemon/frame_json.c
 test_refusal := daemon/refusal.c
-test_plan := daemon/plan.c daemon/config.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
+test_plan := daemon/plan.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
 test_plan_PKG := libconfuse
-test_config := daemon/config.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c
+test_config := daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c
 test_config_PKG := libconfuse
-FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c daemon/log.c daemon/config.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
+FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c daemon/log.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
 test_guard := daemon/guard.c $(FAKE_GUARD)
 test_guard_PKG := libconfuse
 test_orphan := daemon/orphan.c $(FAKE_GUARD)
