@@ -50,7 +50,7 @@ secagree-ue_PKG  := libnl-xfrm-3.0 libnl-3.0 libcrypto
 secagree-ue_LIBS := -losipparser2
 PROGRAMS := secagreed secagreectl secagree-ue
 
-all: $(PROGRAMS:%=$(BUILD)/%)
+all: $(PROGRAMS:%=$(BUILD)/%) $(BUILD)/libsecagree.so $(BUILD)/libsecagree.a
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -65,6 +65,28 @@ $(BUILD)/$(1): $$($(1)_SRC:%.c=$(BUILD)/obj/%.o)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
+# The client library: no dependencies, and no names but secagree_*.
+CLIENT := $(filter-out daemon/client/example.c,$(wildcard daemon/client/*.c))
+SO_MAJOR := 0
+
+$(BUILD)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(HARDEN) $(ALL_CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(BUILD)/libsecagree.so: $(CLIENT:%.c=$(BUILD)/pic/%.o) daemon/client/secagree.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libsecagree.so.$(SO_MAJOR) -Wl,-z,relro,-z,now \
+		-Wl,--version-script=daemon/client/secagree.map $(LDFLAGS) -o $@ $(filter %.o,$^)
+	$(Q)ln -sf libsecagree.so $(BUILD)/libsecagree.so.$(SO_MAJOR)
+
+# One object, so that its inner names stay inside.
+$(BUILD)/libsecagree.a: $(CLIENT:%.c=$(BUILD)/pic/%.o)
+	$(call say,AR,$@)
+	$(Q)$(CC) -r -nostdlib -o $(BUILD)/libsecagree.o $^
+	$(Q)objcopy --localize-hidden $(BUILD)/libsecagree.o
+	$(Q)rm -f $@ && ar rcs $@ $(BUILD)/libsecagree.o
+
 # The phone and the readers of the kernel tests are a second implementation, on libnl.
 $(BUILD)/obj/tests/%.o $(BUILD)/san/tests/%.o: CPPFLAGS += $$(pkg-config --cflags libnl-3.0)
 
@@ -77,6 +99,7 @@ UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
+	tests/cli/library.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c
@@ -148,6 +171,17 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/secagreed
 	install -m 0755 $(BUILD)/secagreed $(BUILD)/secagreectl $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 $(BUILD)/secagree-ue $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 0644 daemon/client/secagree.h $(DESTDIR)$(PREFIX)/include
+	install -m 0644 $(BUILD)/libsecagree.a $(DESTDIR)$(PREFIX)/lib
+	install -m 0755 $(BUILD)/libsecagree.so $(DESTDIR)$(PREFIX)/lib/libsecagree.so.$(VERSION)
+	ln -sf libsecagree.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libsecagree.so.$(SO_MAJOR)
+	ln -sf libsecagree.so.$(SO_MAJOR) $(DESTDIR)$(PREFIX)/lib/libsecagree.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' daemon/client/libsecagree.pc.in \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/libsecagree.pc
+	install -d $(DESTDIR)$(PREFIX)/share/secagreed $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 0644 daemon/client/secagree.py $(DESTDIR)$(PREFIX)/share/secagreed
+	install -m 0644 conf/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 0644 conf/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0644 conf/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 0644 conf/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7

@@ -28,6 +28,7 @@ test='
 busybox-static
 clang
 cpio
+g++
 iproute2
 jq
 kmod

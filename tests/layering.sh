@@ -25,6 +25,7 @@ check() {
 check "proto/ includes neither xfrm/ nor daemon/" "xfrm|daemon|tests" proto/*.[ch]
 check "xfrm/ includes neither proto/ nor daemon/" "proto|daemon|tests" xfrm/*.[ch]
 check "daemon/ includes nothing of tests/" "tests" daemon/*.[ch] daemon/ctl/*.[ch]
+check "libsecagree includes nothing but itself" "xfrm|proto|tests|daemon/[^c]" daemon/client/*.[ch]
 check "secagree-ue includes neither xfrm/ nor daemon/" "xfrm|daemon" tests/ue/*.[ch]
 
 n=$((n + 1))

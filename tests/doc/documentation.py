@@ -23,7 +23,7 @@ import manual  # noqa: E402
 from tap import Tap  # noqa: E402
 
 BUILD = os.path.join(manual.ROOT, os.environ.get("BUILD") or "build")
-PAGES = {"secagree-ue.1", "secagreed.conf.5", "secagreed-control.7", "secagreectl.8", "secagreed.8"}
+PAGES = {"libsecagree.3", "secagree-ue.1", "secagreed.conf.5", "secagreed-control.7", "secagreectl.8", "secagreed.8"}
 LIMIT_S = 60
 T = Tap()
 

@@ -103,3 +103,7 @@ test_command_sip_PKG := libcrypto libconfuse jansson
 test_command_sip_LIBS := -losipparser2
 test_command_sip_LDFLAGS := -Wl,--wrap=free
 test_sip_flow_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf
+test_client_json := daemon/client/json_read.c daemon/client/json_write.c
+test_client_json_PKG := jansson
+test_client := $(addprefix daemon/client/,secagree.c json_read.c json_write.c)
+test_client_LIBS := -lpthread
