@@ -97,6 +97,7 @@ static json_t *offer_json(const struct offer_result *result)
 			    agreement_considered_json(&result->offered, &result->selection));
 	json_object_set_new(json, "nat", json_boolean(result->nat));
 	json_object_set_new(json, "security_server", json_string(set->security_server));
+	json_object_set_new(json, "start", json_string(choose_start_name(result->start)));
 	json_object_set_new(json, "phone", set_json_endpoint(&set->ue_address, &set->ue));
 	json_object_set_new(json, "pcscf",
 			    set_json_endpoint(&set->listener->address, &set->pcscf));

@@ -65,7 +65,7 @@ struct reader {
 	struct {
 		const cfg_opt_t *option;
 		int line;
-	} noted[2 + CONFIG_MAX_LISTENERS * 20];
+	} noted[2 + CONFIG_MAX_LISTENERS * 32];
 	size_t noted_count;
 };
 
@@ -168,6 +168,39 @@ static const struct word SECURITY_SERVER[] = {
 static const struct word VERIFY[] = {
 	{ "strict", COMPARE_STRICT },
 	{ "lenient", COMPARE_LENIENT },
+	{ NULL, 0 },
+};
+
+static const struct word ON_OFF[] = {
+	{ "on", true },
+	{ "off", false },
+	{ NULL, 0 },
+};
+
+static const struct word REQUIRE_VERIFY[] = {
+	{ "challenge", false },
+	{ "always", true },
+	{ NULL, 0 },
+};
+
+static const struct word REGISTER_MISMATCH[] = {
+	{ "403", false },
+	{ "494", true },
+	{ NULL, 0 },
+};
+
+static const struct word REGISTER_WITHOUT_IPSEC[] = {
+	{ "challenge", DECIDE_CLEAR_CHALLENGE },
+	{ "forbid", DECIDE_CLEAR_FORBID },
+	{ "discard", DECIDE_CLEAR_DISCARD },
+	{ "forward", DECIDE_CLEAR_FORWARD },
+	{ NULL, 0 },
+};
+
+static const struct word CLEAR_REQUESTS[] = {
+	{ "challenge", DECIDE_CLEAR_CHALLENGE },
+	{ "forbid", DECIDE_CLEAR_FORBID },
+	{ "discard", DECIDE_CLEAR_DISCARD },
 	{ NULL, 0 },
 };
 
@@ -279,6 +312,42 @@ static int encryption_leaves_something(cfg_t *cfg, const struct select_policy *p
 		     cfg_getstr(cfg, "encryption"));
 }
 
+/* RFC 3329 2.2, 5 */
+static int mechanisms(cfg_t *cfg, size_t suite_count, struct server_list *ret)
+{
+	const unsigned count = cfg_size(cfg, "mechanisms");
+	struct span texts[SERVER_LIST_MAX_ENTRIES];
+	char why[160];
+
+	if (!count)
+		return 0; /* the default list */
+	if (count > SERVER_LIST_MAX_ENTRIES)
+		return wrong(cfg, "mechanisms", "mechanisms: at most %d", SERVER_LIST_MAX_ENTRIES);
+	for (unsigned i = 0; i < count; i++)
+		texts[i] = span_of(cfg_getnstr(cfg, "mechanisms", i));
+	if (server_list_read(texts, count, suite_count, ret, why, sizeof(why)) < 0)
+		return wrong(cfg, "mechanisms", "mechanisms: %s", why);
+	return 0;
+}
+
+/* What the list promises must be there. */
+static int read_mechanisms(cfg_t *cfg, struct config_listener *l)
+{
+	struct ipsec_suite suites[SELECT_MAX_PAIRS];
+	const size_t suite_count = select_supported(&l->select, NULL, suites);
+
+	if (mechanisms(cfg, suite_count, &l->mechanisms) < 0)
+		return -EINVAL;
+	if (!suite_count && server_list_has(&l->mechanisms, MECHANISM_IPSEC_3GPP))
+		return wrong(cfg, "protocols",
+			     "none of the algorithms can be used with these protocols and modes");
+	if (!l->decide.tls_is_protected && server_list_has(&l->mechanisms, MECHANISM_TLS))
+		return wrong(cfg, "mechanisms",
+			     "mechanisms: with tls in the list, tls-is-protected must be on, or no "
+			     "request over TLS is ever accepted");
+	return 0;
+}
+
 static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *const *values)
 {
 	const unsigned count = cfg_size(cfg, key);
@@ -333,8 +402,15 @@ static cfg_opt_t LISTENER_OPTIONS[] = {
 	CFG_STR("encryption", "preferred", CFGF_NONE),
 	CFG_STR_LIST("protocols", NULL, CFGF_NONE),
 	CFG_STR_LIST("modes", NULL, CFGF_NONE),
+	CFG_STR_LIST("mechanisms", NULL, CFGF_NONE),
 	CFG_STR("security-server", "all", CFGF_NONE),
 	CFG_STR("verify", "strict", CFGF_NONE),
+	CFG_STR("sec-agree", "on", CFGF_NONE),
+	CFG_STR("tls-is-protected", "off", CFGF_NONE),
+	CFG_STR("require-verify", "challenge", CFGF_NONE),
+	CFG_STR("register-mismatch", "403", CFGF_NONE),
+	CFG_STR("register-without-ipsec", "challenge", CFGF_NONE),
+	CFG_STR("clear-requests", "challenge", CFGF_NONE),
 	CFG_INT_CB("replay-window", 64, CFGF_NONE, decimal),
 	CFG_INT_CB("encap-port", 4500, CFGF_NONE, decimal),
 	CFG_INT_CB("reg-await-auth", 240, CFGF_NONE, decimal),
@@ -444,6 +520,29 @@ static int read_choices(cfg_t *cfg, struct config_listener *l)
 	return encryption_leaves_something(cfg, &l->select);
 }
 
+/* RFC 3329 2.3.1, 3; TS 33.203 7.1, 7.2 */
+static int read_decisions(cfg_t *cfg, struct decide_policy *ret)
+{
+	int on, tls, always, is_494, without_ipsec, clear;
+
+	if (word_value(cfg, "sec-agree", ON_OFF, &on) < 0 ||
+	    word_value(cfg, "tls-is-protected", ON_OFF, &tls) < 0 ||
+	    word_value(cfg, "require-verify", REQUIRE_VERIFY, &always) < 0 ||
+	    word_value(cfg, "register-mismatch", REGISTER_MISMATCH, &is_494) < 0 ||
+	    word_value(cfg, "register-without-ipsec", REGISTER_WITHOUT_IPSEC, &without_ipsec) < 0 ||
+	    word_value(cfg, "clear-requests", CLEAR_REQUESTS, &clear) < 0)
+		return -EINVAL;
+	*ret = (struct decide_policy){
+		.sec_agree = on,
+		.tls_is_protected = tls,
+		.verify_always = always,
+		.register_mismatch_494 = is_494,
+		.register_without_ipsec = (enum decide_clear)without_ipsec,
+		.other_clear = (enum decide_clear)clear,
+	};
+	return 0;
+}
+
 static int read_listener(cfg_t *cfg, struct config_listener *l)
 {
 	const char *name = cfg_title(cfg);
@@ -455,7 +554,8 @@ static int read_listener(cfg_t *cfg, struct config_listener *l)
 		return -EINVAL;
 	}
 	snprintf(l->name, sizeof(l->name), "%s", name);
-	if (read_address(cfg, l) < 0 || check_ports(cfg, l) < 0 || read_choices(cfg, l) < 0)
+	if (read_address(cfg, l) < 0 || check_ports(cfg, l) < 0 || read_choices(cfg, l) < 0 ||
+	    read_decisions(cfg, &l->decide) < 0 || read_mechanisms(cfg, l) < 0)
 		return -EINVAL;
 	/* 65535: a set with policies of its own takes a reqid from reqid << 16 */
 	if (number(cfg, "reqid", 1, 65535, &l->reqid) < 0 ||

@@ -4,23 +4,49 @@
  * wrote, then whether we have anything in common, then whether there is room.
  */
 #include "daemon/offer.h"
+#include "daemon/security_server.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The static list of RFC 3329 2.3.1: what we support, without SPIs and ports, which only a 401 has. */
-static int refuse_494(const struct offer *offer, struct refusal *refusal, const char *why)
+/* Is there a mechanism beside ipsec-3gpp? */
+static bool has_other(const struct offer *offer, const struct offer_result *result,
+		      struct choose_common *ret)
 {
-	const struct ipsec_suite plain = { .prot = IPSEC_PROT_ESP, .mod = IPSEC_MOD_TRANS };
-	struct ipsec_suite suites[SELECT_MAX_PAIRS];
-	const size_t count = select_supported(&offer->listener->select, &plain, suites);
-	const int err = refuse(refusal, REASON_NO_COMMON_MECHANISM, "%s", why);
+	return choose_for_server(&offer->listener->mechanisms, &result->header, false, ret) == 0;
+}
 
-	ipsec3gpp_write(NULL, suites, count, true, refusal->security_server,
-			sizeof(refusal->security_server));
+/* RFC 3329 2.3.1: the static list, without SPIs and ports, which only a 401 has. */
+static int refuse_494(const struct offer *offer, const struct offer_result *result,
+		      struct refusal *refusal, const char *why)
+{
+	const int err = refuse(refusal, REASON_NO_COMMON_MECHANISM, "%s", why);
+	struct choose_common common;
+
+	if (security_server_write(offer->listener, NULL, NULL, refusal->security_server,
+				  sizeof(refusal->security_server)) < 0)
+		return refuse(refusal, REASON_INTERNAL, "Security-Server does not fit");
+	refusal->has_start = has_other(offer, result, &common);
+	if (refusal->has_start)
+		refusal->start = common.start;
 	return err;
+}
+
+static int read_ipsec(const struct offer *offer, struct offer_result *result,
+		      struct refusal *refusal)
+{
+	struct sec_error where = { 0 };
+	int err;
+
+	if (!server_list_has(&offer->listener->mechanisms, MECHANISM_IPSEC_3GPP))
+		return refuse_494(offer, result, refusal,
+				  "ipsec-3gpp is not among the mechanisms of this listener");
+	err = ipsec3gpp_read(&result->header, SEC_CLIENT, &result->offered, &where);
+	if (err == -ENOENT)
+		return refuse_494(offer, result, refusal, "Security-Client offers no ipsec-3gpp");
+	return err ? refuse_header(refusal, "Security-Client", &where) : 0;
 }
 
 static int read_header(const struct offer *offer, struct offer_result *result,
@@ -35,11 +61,7 @@ static int read_header(const struct offer *offer, struct offer_result *result,
 		return refuse(refusal, REASON_INTERNAL, "out of memory");
 	if (err)
 		return refuse_header(refusal, "Security-Client", &where);
-	err = ipsec3gpp_read(&result->header, SEC_CLIENT, &result->offered, &where);
-	if (err == -ENOENT)
-		err = refuse_494(offer, refusal, "Security-Client offers no ipsec-3gpp");
-	else if (err)
-		err = refuse_header(refusal, "Security-Client", &where);
+	err = read_ipsec(offer, result, refusal);
 	if (err)
 		sec_header_done(&result->header);
 	return err;
@@ -58,19 +80,23 @@ static int choose(const struct offer *offer, const struct sa_set *over,
 		  struct offer_result *result, struct refusal *refusal)
 {
 	struct select_result *selection = &result->selection;
+	struct choose_common common;
 	char why[200];
 
 	result->nat = is_behind_nat(offer, over);
 	select_offer(&result->offered, &offer->listener->select, result->nat, selection);
-	if (selection->found)
+	if (selection->found) {
+		choose_for_server(&offer->listener->mechanisms, &result->header, true, &common);
+		result->start = common.start;
 		return 0;
-	if (result->nat)
+	}
+	if (result->nat && !has_other(offer, result, &common))
 		return refuse(refusal, REASON_NAT_REFUSED,
 			      "the phone is behind a NAT and nothing of its offer can cross one: %s",
 			      selection->why[0]);
 	snprintf(why, sizeof(why), "nothing of the offer is acceptable; the first of %zu: %s",
 		 result->offered.offer_count, selection->why[0]);
-	return refuse_494(offer, refusal, why);
+	return refuse_494(offer, result, refusal, why);
 }
 
 static int create(struct sa_table *table, const struct offer *offer, struct offer_result *result,
@@ -125,8 +151,11 @@ int offer_make(struct sa_table *table, const struct offer *offer, struct offer_r
 {
 	struct offer_result result = { 0 };
 	const struct sa_set *over;
-	int err = find_over(table, offer, &over, refusal);
+	int err;
 
+	if (!offer->listener->decide.sec_agree)
+		return refuse(refusal, REASON_SEC_AGREE_OFF, "sec-agree is off on this listener");
+	err = find_over(table, offer, &over, refusal);
 	if (err)
 		return err;
 	err = read_header(offer, &result, refusal);

@@ -25,11 +25,15 @@ struct offer_result {
 	struct sec_header header; /* what the offers' texts point into */
 	struct ipsec3gpp offered;
 	struct select_result selection;
+	enum choose_start start; /* of the common mechanism that we prefer (RFC 3329 2.3.1); the set
+				    is made too when that is another one: the phone may take both */
 };
 
 /* Returns 0, and *@ret, to be given to offer_result_done(); or -ECANCELED (see @refusal), with
- * nothing left anywhere. A second call with the same @transaction (which stands for the whole
- * request) while the set is TEMPORARY gives the same set. TS 33.203 7.2, M.7.2. */
+ * nothing left anywhere. A listener without ipsec-3gpp in its list refuses every offer. What else is
+ * in common stands in the refusal then, as it does when no combination will do. A second call with
+ * the same @transaction (which stands for the whole request) while the set is TEMPORARY gives the
+ * same set. RFC 3329 2.3.1, TS 33.203 7.2, M.7.2. */
 int offer_make(struct sa_table *table, const struct offer *offer, struct offer_result *ret,
 	       struct refusal *refusal);
 void offer_result_done(struct offer_result *result);

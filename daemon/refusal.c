@@ -34,6 +34,7 @@ static const struct {
 				    VERDICT_REJECT },
 	[REASON_UNKNOWN_SET] = { "unknown_set", 0, NULL, VERDICT_NONE },
 	[REASON_UNKNOWN_LISTENER] = { "unknown_listener", 0, NULL, VERDICT_NONE },
+	[REASON_SEC_AGREE_OFF] = { "sec_agree_off", 0, NULL, VERDICT_NONE },
 	[REASON_BAD_MESSAGE] = { "bad_message", 400, "Bad Request", VERDICT_REJECT },
 	/* TS 33.203 6.1.1: a 401 whose keys are not right makes no SAs */
 	[REASON_BAD_CHALLENGE] = { "bad_challenge", 500, "Server Internal Error", VERDICT_REJECT },

@@ -6,7 +6,7 @@
 #ifndef DAEMON_REFUSAL_H
 #define DAEMON_REFUSAL_H
 
-#include "proto/sec_header.h"
+#include "proto/choose.h"
 #include "xfrm/xfrm.h"
 
 enum reason {
@@ -25,6 +25,7 @@ enum reason {
 	REASON_KERNEL_REFUSED,
 	REASON_UNKNOWN_SET,
 	REASON_UNKNOWN_LISTENER,
+	REASON_SEC_AGREE_OFF,
 	REASON_BAD_MESSAGE,
 	REASON_BAD_CHALLENGE,
 	REASON_VIA_MISMATCH,
@@ -47,7 +48,9 @@ struct refusal {
 	int sip_code;             /* 0 = none to give */
 	const char *sip_phrase;
 	char text[320];           /* one sentence, no secrets */
-	char security_server[2048]; /* the list that goes with a 494, or "" */
+	char security_server[SERVER_LIST_WRITE_BYTES]; /* that goes with a 494, or "" */
+	bool has_start;           /* no_common_mechanism: what starts the one that there is */
+	enum choose_start start;
 	bool has_where;           /* bad_header */
 	struct sec_error where;
 	bool has_kernel;          /* kernel_refused and the like */

@@ -115,6 +115,8 @@ static json_t *refusal_reply(json_t *id, const struct refusal *r)
 		json_object_set_new(data, "sip",
 				    json_pack("{s:i, s:s, s:o}", "code", r->sip_code, "phrase",
 					      r->sip_phrase, "headers", sip_headers(r)));
+	if (r->has_start)
+		json_object_set_new(data, "start", json_string(choose_start_name(r->start)));
 	if (r->has_where) {
 		json_object_set_new(data, "line", json_integer((json_int_t)r->where.line));
 		json_object_set_new(data, "offset", json_integer((json_int_t)r->where.offset));

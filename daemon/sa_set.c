@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/sa_kernel.h"
 #include "daemon/sa_table.h"
+#include "daemon/security_server.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,8 +29,6 @@
 #define MAX_SPI_TRIES 4
 
 #define ABORT_LINGER_S 8
-
-#define SECURITY_SERVER_BYTES 4096
 
 /* ---- states ---- */
 
@@ -254,14 +253,9 @@ static int check_flow(struct sa_set *set, const char *contact_key, struct refusa
 
 static int write_security_server(struct sa_set *set, struct refusal *refusal)
 {
-	struct ipsec_suite suites[SELECT_MAX_PAIRS];
-	char text[SECURITY_SERVER_BYTES];
-	size_t count = 1;
+	char text[SERVER_LIST_WRITE_BYTES];
 
-	suites[0] = set->suite;
-	if (set->listener->security_server == CONFIG_SECURITY_SERVER_ALL)
-		count = select_supported(&set->listener->select, &set->suite, suites);
-	if (ipsec3gpp_write(&set->pcscf, suites, count, true, text, sizeof(text)) < 0)
+	if (security_server_write(set->listener, &set->suite, &set->pcscf, text, sizeof(text)) < 0)
 		return refuse(refusal, REASON_INTERNAL, "Security-Server does not fit");
 	free(set->security_server);
 	set->security_server = strdup(text);

@@ -41,6 +41,8 @@ struct request {
 	bool has_client; /* its Security-Client could be read */
 	struct sec_header client;
 	bool nat_refused; /* it could be taken, but for a NAT */
+	bool has_common;
+	struct choose_common common; /* what both have, by our preference */
 	struct sec_error client_error;
 };
 
@@ -250,8 +252,11 @@ static enum decide_client judge_offer(struct request *r)
 	const struct select_policy *policy = &r->listener->select;
 	struct ipsec3gpp offered;
 	struct select_result selection;
-	const int err = ipsec3gpp_read(&r->client, SEC_CLIENT, &offered, &r->client_error);
+	int err;
 
+	if (!server_list_has(&r->listener->mechanisms, MECHANISM_IPSEC_3GPP))
+		return DECIDE_CLIENT_UNUSABLE;
+	err = ipsec3gpp_read(&r->client, SEC_CLIENT, &offered, &r->client_error);
 	if (err == -ENOENT)
 		return DECIDE_CLIENT_UNUSABLE;
 	if (err)
@@ -273,6 +278,9 @@ static void read_client(struct request *r)
 	r->has_client =
 		sec_header_parse(lines->line, lines->count, &r->client, &r->client_error) == 0;
 	r->facts.client = r->has_client ? judge_offer(r) : DECIDE_CLIENT_BAD;
+	r->has_common = r->has_client &&
+			choose_for_server(&r->listener->mechanisms, &r->client,
+					  r->facts.client == DECIDE_CLIENT_USABLE, &r->common) == 0;
 }
 
 /* ---- doing what the table says ---- */
@@ -414,9 +422,7 @@ static void note_reason(struct request *r, const struct decision *d)
 static int answer(struct request *r, const struct decision *d)
 {
 	const struct sa_set *set = r->found.set ? r->found.set : r->refused_set;
-	const bool usable = r->facts.client == DECIDE_CLIENT_USABLE;
 	struct sip_verdict *ret = r->w->ret;
-	struct choose_common common;
 	char *list = NULL;
 	int err;
 
@@ -427,10 +433,9 @@ static int answer(struct request *r, const struct decision *d)
 		list = sip_work_demand(r->listener, set ? set->security_server : NULL);
 		if (!list)
 			return refuse(r->w->refusal, REASON_INTERNAL, "out of memory");
-		ret->has_start = r->has_client && choose_for_server(&r->listener->mechanisms, &r->client,
-								    usable, &common) == 0;
+		ret->has_start = r->has_common;
 		if (ret->has_start)
-			ret->start = common.start;
+			ret->start = r->common.start;
 	}
 	err = sip_work_reply(r->w, d->code, d->phrase,
 			     list             ? list
@@ -489,7 +494,7 @@ static int judge(struct request *r)
 		return refused(r, &why);
 	}
 	decide_request(&r->listener->decide, &r->facts, &d);
-	if (d.action == DECIDE_REPLY && is_register && r->nat_refused) {
+	if (d.action == DECIDE_REPLY && is_register && r->nat_refused && !r->has_common) {
 		refuse(&why, REASON_NAT_REFUSED,
 		       "the phone is behind a NAT and nothing of its offer can cross one");
 		return refused(r, &why);

@@ -8,6 +8,7 @@
  * where the caller has it.
  */
 #include "daemon/sip_work.h"
+#include "daemon/security_server.h"
 #include "proto/sip_reply.h"
 
 #include <errno.h>
@@ -116,21 +117,11 @@ int sip_work_reply(struct sip_work *w, unsigned int code, const char *phrase, co
 	return 0;
 }
 
-/* RFC 3329 2.3.1: the static list, without numbers. */
-static int write_list(const struct config_listener *listener, char *buf, size_t cap)
-{
-	const struct ipsec_suite plain = {.prot = IPSEC_PROT_ESP, .mod = IPSEC_MOD_TRANS};
-	struct ipsec_suite suites[SELECT_MAX_PAIRS];
-	const size_t count = select_supported(&listener->select, &plain, suites);
-
-	return server_list_write(&listener->mechanisms, NULL, suites, count, buf, cap);
-}
-
 char *sip_work_demand(const struct config_listener *listener, const char *list)
 {
 	char text[SERVER_LIST_WRITE_BYTES], *headers;
 
-	if (!list && write_list(listener, text, sizeof(text)) < 0)
+	if (!list && security_server_write(listener, NULL, NULL, text, sizeof(text)) < 0)
 		return NULL;
 	if (asprintf(&headers, "Security-Server: %s\r\nRequire: sec-agree\r\n",
 		     list ? list : text) < 0)
@@ -148,6 +139,8 @@ int sip_work_refused(struct sip_work *w, const struct config_listener *listener,
 		return sip_work_drop(w, why->reason, "%s", why->text);
 	w->ret->has_reason = true;
 	w->ret->reason = why->reason;
+	w->ret->has_start = why->has_start;
+	w->ret->start = why->start;
 	snprintf(w->ret->why, sizeof(w->ret->why), "%s", why->text);
 	if (why->sip_code == 494) {
 		headers = sip_work_demand(listener,

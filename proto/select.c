@@ -296,11 +296,25 @@ static size_t append_supported(const struct select_policy *policy,
 	return count;
 }
 
+/* Only protocol and mode of it count. */
+static struct ipsec_suite usual_suite(const struct select_policy *policy)
+{
+	return (struct ipsec_suite){
+		.prot = policy->esp ? IPSEC_PROT_ESP : IPSEC_PROT_AH,
+		.mod = policy->trans ? IPSEC_MOD_TRANS
+		       : policy->tun ? IPSEC_MOD_TUN
+				     : IPSEC_MOD_UDP_ENC_TUN,
+	};
+}
+
 size_t select_supported(const struct select_policy *policy, const struct ipsec_suite *chosen,
 			struct ipsec_suite *ret)
 {
+	const struct ipsec_suite usual = usual_suite(policy);
 	size_t count = 0;
 
+	if (!chosen)
+		chosen = &usual;
 	if (encryption_allows(policy->encryption, true))
 		count = append_supported(policy, chosen, true, ret, count);
 	if (encryption_allows(policy->encryption, false))

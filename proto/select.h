@@ -60,7 +60,8 @@ void select_offer(const struct ipsec3gpp *offered, const struct select_policy *p
 const char *select_verdict_name(enum select_verdict v);
 
 /* All combinations that @policy supports, most preferred first, for Security-Server (TS 33.203 7.2:
- * the full list, whatever the phone offered), with the protocol and mode of @chosen; @ret holds
+ * the full list, whatever the phone offered), with the protocol and mode of @chosen; NULL: for no
+ * phone in particular, with esp and trans or else the next that is served. @ret holds
  * SELECT_MAX_PAIRS. Pairs that are not legal with that protocol and mode, and repetitions, are left
  * out. Returns how many. */
 size_t select_supported(const struct select_policy *policy, const struct ipsec_suite *chosen,

@@ -61,7 +61,7 @@ struct span server_entry_name(const struct server_list *list, const struct serve
 bool server_list_has(const struct server_list *list, enum mechanism_kind kind)
 {
 	for (size_t i = 0; i < list->entry_count; i++) {
-		if (list->entries[i].kind == kind)
+		if (list->entries[i].kind == kind && !list->entries[i].mediasec)
 			return true;
 	}
 	return false;

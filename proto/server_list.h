@@ -68,6 +68,7 @@ int server_list_read(const struct span *entries, size_t entry_count, size_t suit
 int server_list_write(const struct server_list *list, const struct ipsec_endpoint *endpoint,
 		      const struct ipsec_suite *suites, size_t suite_count, char *buf, size_t cap);
 
+/* Is there one of @kind for signalling? */
 bool server_list_has(const struct server_list *list, enum mechanism_kind kind);
 struct span server_entry_name(const struct server_list *list, const struct server_entry *entry);
 

@@ -127,6 +127,23 @@ static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 	assert_int_equal(config.max_connections, 64);
 }
 
+/* Only ipsec-3gpp, and what decide_policy_default() says. */
+static void assert_decides_as_by_default(const struct config_listener *l)
+{
+	struct decide_policy d;
+
+	decide_policy_default(&d);
+	assert_int_equal(l->decide.sec_agree, d.sec_agree);
+	assert_int_equal(l->decide.tls_is_protected, d.tls_is_protected);
+	assert_int_equal(l->decide.verify_always, d.verify_always);
+	assert_int_equal(l->decide.register_mismatch_494, d.register_mismatch_494);
+	assert_int_equal(l->decide.register_without_ipsec, d.register_without_ipsec);
+	assert_int_equal(l->decide.other_clear, d.other_clear);
+	assert_int_equal(l->mechanisms.entry_count, 1);
+	assert_string_equal(l->mechanisms.text, "ipsec-3gpp");
+	assert_int_equal(l->mechanisms.entries[0].q_milli, -1);
+}
+
 static void a_minimal_listener_has_the_defaults(void **state)
 {
 	const struct config_listener *l = only_listener("");
@@ -148,6 +165,7 @@ static void a_minimal_listener_has_the_defaults(void **state)
 	assert_int_equal(l->timers.old_set_s, 128);
 	assert_int_equal(l->timers.registration_margin_s, 30);
 	assert_int_equal(l->timers.kernel_slack_s, 10);
+	assert_decides_as_by_default(l);
 	select_policy_default(&policy);
 	assert_memory_equal(&l->select, &policy, sizeof(policy));
 }
@@ -171,6 +189,7 @@ static void the_defaults_for_offline_use_are_the_same(void **state)
 	assert_int_equal(offline.policies, read.policies);
 	assert_int_equal(offline.security_server, read.security_server);
 	assert_int_equal(offline.verify, read.verify);
+	assert_decides_as_by_default(&offline);
 }
 
 /* ---- every key ---- */
@@ -236,6 +255,32 @@ static void every_key_of_a_listener_is_read(void **state)
 	assert_int_equal(l->timers.old_set_s, 2);
 	assert_int_equal(l->timers.registration_margin_s, 0);
 	assert_int_equal(l->timers.kernel_slack_s, 3600);
+}
+
+static void every_key_of_the_agreement_is_read(void **state)
+{
+	const struct config_listener *l;
+
+	(void)state;
+	l = only_listener("mechanisms = { \"digest;d-alg=MD5;d-qop=auth;q=0.1\", \"tls;q=0.2\", "
+			  "\"ipsec-3gpp;q=0.5\" }\nsec-agree = off\ntls-is-protected = on\n"
+			  "require-verify = always\nregister-mismatch = 494\n"
+			  "register-without-ipsec = forward\nclear-requests = discard");
+	assert_int_equal(l->mechanisms.entry_count, 3);
+	assert_int_equal(l->mechanisms.entries[0].kind, MECHANISM_IPSEC_3GPP);
+	assert_int_equal(l->mechanisms.entries[1].kind, MECHANISM_TLS);
+	assert_int_equal(l->mechanisms.entries[2].kind, MECHANISM_DIGEST);
+	assert_int_equal(l->mechanisms.entries[2].q_milli, 100);
+	assert_false(l->decide.sec_agree);
+	assert_true(l->decide.tls_is_protected && l->decide.verify_always);
+	assert_true(l->decide.register_mismatch_494);
+	assert_int_equal(l->decide.register_without_ipsec, DECIDE_CLEAR_FORWARD);
+	assert_int_equal(l->decide.other_clear, DECIDE_CLEAR_DISCARD);
+	l = only_listener("register-without-ipsec = forbid\nclear-requests = forbid");
+	assert_int_equal(l->decide.register_without_ipsec, DECIDE_CLEAR_FORBID);
+	assert_int_equal(l->decide.other_clear, DECIDE_CLEAR_FORBID);
+	l = only_listener("register-without-ipsec = discard");
+	assert_int_equal(l->decide.register_without_ipsec, DECIDE_CLEAR_DISCARD);
 }
 
 static void protocols_and_modes_that_are_given_replace_the_default(void **state)
@@ -304,6 +349,72 @@ static void B14_C1_combinations_without_integrity_are_refused(void **state)
 		snprintf(line, sizeof(line), "algorithms = { \"%s\" }", PAIRS[i]);
 		assert_bad_key(line, "algorithms");
 	}
+}
+
+static void B14_mechanisms_without_integrity_are_refused(void **state)
+{
+	static const char *const TEXTS[][2] = {
+		{"digest;d-alg=SHA-256", "d-ver"},
+		{"digest;d-qop=none", "d-qop"},
+		{"ipsec-3gpp;alg=null", "no integrity"},
+		{"ipsec-3gpp;alg=null;ealg=aes-cbc", "no integrity"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(TEXTS); i++) {
+		char line[100];
+
+		snprintf(line, sizeof(line), "mechanisms = { \"%s\" }", TEXTS[i][0]);
+		assert_bad_key(line, "mechanisms: mechanism 1: ");
+		assert_bad_key(line, TEXTS[i][1]);
+	}
+	assert_bad(WITH("verify = lenient\nmechanisms = { \"ipsec-3gpp\",\n\"digest;d-alg=x\" }\n"),
+		   7, "mechanism 2: ");
+}
+
+static void a_list_of_mechanisms_that_cannot_be_sent_is_refused(void **state)
+{
+	static const char *const LINES[][2] = {
+		{"{ \"ipsec-3gpp;q=0.2\", \"digest;q=0.20\" }", "same q"},
+		{"{ \"ipsec-3gpp;q=0.2\", \"digest\" }", "all mechanisms have a q or none"},
+		{"{ \"ipsec-3gpp;q=0.2\", \"digest;q=0.197\" }", "no room"},
+		{"{ \"ipsec-3gpp;spi-c=5\" }", "no parameter but q"},
+		{"{ \"ipsec-3gpp\", \"IPSEC-3GPP\" }", "twice"},
+		{"{ \"sdes-srtp;mediasec\" }", "no mechanism for signalling"},
+		{"{ \"digest, tls\" }", "more than one"},
+		{"{ \"\" }", "mechanism 1"},
+		{"{ \"digest;;\" }", "offset"},
+		{"{a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q}", "at most 16"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(LINES); i++) {
+		char line[120];
+
+		snprintf(line, sizeof(line), "mechanisms = %s", LINES[i][0]);
+		assert_bad_key(line, LINES[i][1]);
+	}
+	only_listener("mechanisms = { \"ipsec-3gpp;q=0.2\", \"digest;q=0.196\" }");
+	only_listener("algorithms = { aes-gcm }\n"
+		      "mechanisms = { \"ipsec-3gpp;q=0.2\", \"digest;q=0.199\" }");
+	only_listener("mechanisms = { digest }"); /* no sets then, and so it was meant */
+}
+
+static void B12_tls_in_the_list_must_count_as_protected(void **state)
+{
+	(void)state;
+	assert_bad_key("mechanisms = { ipsec-3gpp, tls }", "tls-is-protected");
+	assert_bad(WITH("tls-is-protected = off\nmechanisms = { tls }"), 6, "tls-is-protected");
+	only_listener("mechanisms = { ipsec-3gpp, tls }\ntls-is-protected = on");
+	only_listener("mechanisms = { ipsec-3gpp, \"tls;mediasec\" }"); /* of no signalling */
+}
+
+static void what_the_list_says_of_ipsec_3gpp_must_be_there(void **state)
+{
+	(void)state;
+	assert_bad_key("protocols = { ah } modes = { UDP-enc-tun }", "none of the algorithms");
+	assert_bad_key("protocols = { ah } algorithms = { aes-gcm }", "none of the algorithms");
+	only_listener("protocols = { ah } algorithms = { aes-gcm } mechanisms = { digest }");
 }
 
 static void a_combination_given_twice_is_refused(void **state)
@@ -382,6 +493,12 @@ static void words_are_of_a_list(void **state)
 		{"verify = sometimes", "strict, lenient"},
 		{"protocols = { esp, ike }", "ike"},
 		{"modes = { transport }", "transport"},
+		{"sec-agree = yes", "on, off"},
+		{"tls-is-protected = 1", "on, off"},
+		{"require-verify = never", "challenge, always"},
+		{"register-mismatch = 400", "403, 494"},
+		{"register-without-ipsec = allow", "challenge, forbid, discard, forward"},
+		{"clear-requests = forward", "challenge, forbid, discard"},
 		{"verify = STRICT", "strict, lenient"},
 	};
 
@@ -715,6 +832,7 @@ static void the_sample_configuration_says_the_defaults(void **state)
 	assert_int_equal(l->policies, defaults.policies);
 	assert_int_equal(l->security_server, defaults.security_server);
 	assert_int_equal(l->verify, defaults.verify);
+	assert_decides_as_by_default(l);
 	assert_memory_equal(&l->timers, &defaults.timers, sizeof(defaults.timers));
 	assert_memory_equal(&l->select, &defaults.select, sizeof(defaults.select));
 }
@@ -729,9 +847,14 @@ int main(void)
 		TEST(every_key_of_the_daemon_is_read),
 		TEST(every_log_level_has_its_word),
 		TEST(every_key_of_a_listener_is_read),
+		TEST(every_key_of_the_agreement_is_read),
 		TEST(protocols_and_modes_that_are_given_replace_the_default),
 		TEST(every_legal_combination_can_be_configured),
 		TEST(B14_C1_combinations_without_integrity_are_refused),
+		TEST(B14_mechanisms_without_integrity_are_refused),
+		TEST(a_list_of_mechanisms_that_cannot_be_sent_is_refused),
+		TEST(B12_tls_in_the_list_must_count_as_protected),
+		TEST(what_the_list_says_of_ipsec_3gpp_must_be_there),
 		TEST(a_combination_given_twice_is_refused),
 		TEST(encryption_must_leave_a_combination),
 		TEST(numbers_have_ranges),

@@ -199,6 +199,104 @@ static void B2_a_494_has_our_list_whatever_was_offered(void **state)
 	}
 }
 
+#define LIST_494                                                                                   \
+	"ipsec-3gpp;q=0.5;alg=null;ealg=aes-gcm;prot=esp;mod=trans, "                              \
+	"ipsec-3gpp;q=0.499;alg=hmac-sha-1-96;ealg=aes-cbc;prot=esp;mod=trans, "                   \
+	"ipsec-3gpp;q=0.498;alg=aes-gmac;ealg=null;prot=esp;mod=trans, "                           \
+	"ipsec-3gpp;q=0.497;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans, "
+
+static const char *const MORE[] = {"tls;q=0.2", "digest;d-alg=MD5;q=0.1", "ipsec-3gpp;q=0.5", NULL};
+
+static void B1_a_494_has_all_mechanisms_whatever_was_offered(void **state)
+{
+	static const char *const TEXTS[] = {"tls", "foo", "tls, digest, foo",
+					    "ipsec-3gpp;alg=hmac-md5-96" NUMBERS};
+
+	(void)state;
+	world_mechanisms(MORE);
+	world.listener->security_server = CONFIG_SECURITY_SERVER_CHOSEN; /* of a 401 */
+	for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
+		const struct offer offer = offer_of(TEXTS[i]);
+
+		assert_refused(&offer, REASON_NO_COMMON_MECHANISM);
+		assert_string_equal(world.refusal.security_server,
+				    LIST_494 "tls;q=0.2, digest;q=0.1;d-alg=MD5");
+	}
+}
+
+static void B4_a_refusal_says_what_starts_the_mechanism_in_common(void **state)
+{
+	static const struct {
+		const char *text;
+		bool has_start;
+		enum choose_start start;
+	} CASES[] = {
+		{"tls", true, CHOOSE_START_TLS_CONNECTION},
+		{"digest;q=1, tls;q=0.1", true, CHOOSE_START_TLS_CONNECTION}, /* A5 */
+		{"foo, DIGEST", true, CHOOSE_START_CHALLENGE},
+		{"ipsec-3gpp;alg=hmac-md5-96" NUMBERS ", digest", true, CHOOSE_START_CHALLENGE},
+		{"foo", false, CHOOSE_START_UNKNOWN},
+		{"tls;mediasec", false, CHOOSE_START_UNKNOWN},
+		{"ipsec-3gpp;alg=hmac-md5-96" NUMBERS, false, CHOOSE_START_UNKNOWN},
+	};
+
+	(void)state;
+	world_mechanisms(MORE);
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		const struct offer offer = offer_of(CASES[i].text);
+
+		assert_refused(&offer, REASON_NO_COMMON_MECHANISM);
+		assert_int_equal(world.refusal.has_start, CASES[i].has_start);
+		if (CASES[i].has_start)
+			assert_int_equal(world.refusal.start, CASES[i].start);
+	}
+}
+
+static void B4_a_set_is_made_and_the_mechanism_that_we_prefer_is_said(void **state)
+{
+	static const char *const DIGEST_FIRST[] = {"digest;q=0.9", "ipsec-3gpp;q=0.5", NULL};
+	struct offer offer = offer_of("digest;q=0.1, ipsec-3gpp;q=0.9;alg=aes-gmac" NUMBERS);
+
+	(void)state;
+	make(&offer);
+	assert_int_equal(result.start, CHOOSE_START_SA_OFFER);
+	world_mechanisms(DIGEST_FIRST);
+	make(&offer);
+	assert_int_equal(result.start, CHOOSE_START_CHALLENGE);
+	assert_ptr_equal(strstr(result.set->security_server, "digest;q=0.9, ipsec-3gpp;q=0.5;"),
+			 result.set->security_server);
+	offer = offer_of("ipsec-3gpp;alg=aes-gmac" NUMBERS);
+	make(&offer);
+	assert_int_equal(result.start, CHOOSE_START_SA_OFFER);
+}
+
+static void a_listener_without_ipsec_3gpp_makes_no_sets(void **state)
+{
+	static const char *const WITHOUT[] = {"digest", NULL};
+	struct offer offer = offer_of("ipsec-3gpp;alg=aes-gmac" NUMBERS ", digest");
+
+	(void)state;
+	world_mechanisms(WITHOUT);
+	assert_refused(&offer, REASON_NO_COMMON_MECHANISM);
+	assert_string_equal(world.refusal.security_server, "digest;q=0.9");
+	assert_true(world.refusal.has_start);
+	assert_int_equal(world.refusal.start, CHOOSE_START_CHALLENGE);
+	offer = offer_of("ipsec-3gpp;alg=aes-gmac;spi-c=0"); /* of no interest here */
+	assert_refused(&offer, REASON_NO_COMMON_MECHANISM);
+	assert_false(world.refusal.has_start);
+}
+
+static void B11_where_the_extension_is_off_no_sets_are_made(void **state)
+{
+	const struct offer offer = offer_of("ipsec-3gpp;alg=aes-gmac" NUMBERS);
+
+	(void)state;
+	world.listener->decide.sec_agree = false;
+	assert_refused(&offer, REASON_SEC_AGREE_OFF);
+	assert_int_equal(world.refusal.verdict, VERDICT_NONE);
+	assert_int_equal(world.refusal.sip_code, 0);
+}
+
 static void required_encryption_is_required(void **state)
 {
 	struct offer offer = offer_of("ipsec-3gpp;alg=hmac-sha-1-96;ealg=null" NUMBERS);
@@ -249,6 +347,12 @@ static void N2_a_nat_without_udp_enc_tun_is_discarded(void **state)
 	offer.via = world_ip("10.0.0.2");
 	assert_refused(&offer, REASON_NAT_REFUSED);
 	assert_int_equal(world.refusal.verdict, VERDICT_DISCARD);
+	world_mechanisms(MORE); /* tls crosses a NAT */
+	assert_refused(&offer, REASON_NAT_REFUSED);
+	offer = offer_of("tls, ipsec-3gpp;alg=aes-gmac" NUMBERS);
+	offer.via = world_ip("10.0.0.2");
+	assert_refused(&offer, REASON_NO_COMMON_MECHANISM);
+	assert_int_equal(world.refusal.start, CHOOSE_START_TLS_CONNECTION);
 }
 
 static void N6_security_server_says_the_chosen_mode(void **state)
@@ -327,6 +431,11 @@ int main(void)
 		TEST(a_header_that_cannot_be_read_is_refused_with_the_place),
 		TEST(C6_C7_wrong_numbers_are_a_bad_header),
 		TEST(B2_a_494_has_our_list_whatever_was_offered),
+		TEST(B1_a_494_has_all_mechanisms_whatever_was_offered),
+		TEST(B4_a_refusal_says_what_starts_the_mechanism_in_common),
+		TEST(B4_a_set_is_made_and_the_mechanism_that_we_prefer_is_said),
+		TEST(a_listener_without_ipsec_3gpp_makes_no_sets),
+		TEST(B11_where_the_extension_is_off_no_sets_are_made),
 		TEST(required_encryption_is_required),
 		TEST(what_the_kernel_refuses_leaves_no_result),
 		TEST(N1_a_via_that_is_not_the_source_is_a_nat),

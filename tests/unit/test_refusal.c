@@ -21,7 +21,8 @@ static void tokens_are_the_documented_ones(void **state)
 		"bad_header",      "no_common_mechanism", "nat_refused",      "verify_mismatch",
 		"client_mismatch", "identity_mismatch",   "wrong_state",      "flow_in_use",
 		"spi_in_use",      "spi_exhausted",       "port_exhausted",   "limit",
-		"kernel_refused",  "unknown_set",         "unknown_listener", "bad_message",
+		"kernel_refused",  "unknown_set",         "unknown_listener", "sec_agree_off",
+		"bad_message",
 		"bad_challenge",   "via_mismatch",        "transaction_in_use",
 		"unknown_transaction", "internal",
 	};

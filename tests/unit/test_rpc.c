@@ -539,6 +539,25 @@ static void B2_a_494_comes_with_its_headers(void **state)
 	assert_string_equal(json_string_value(json_array_get(headers, 1)), "Require: sec-agree");
 }
 
+static void B4_what_starts_the_mechanism_in_common_is_said(void **state)
+{
+	static const char *const MORE[] = {"tls", "digest", "ipsec-3gpp", NULL};
+	const json_t *data, *result;
+
+	(void)state;
+	data = refused_data("sa.offer", "{" OFFER ",\"security_client\":\"digest\"}",
+			    "no_common_mechanism");
+	assert_null(json_object_get(data, "start"));
+	result = call("sa.offer", "{" OFFER ",\"security_client\":\"" CLIENT "\"}");
+	assert_string_equal(text_of(result, "start"), "sa.offer");
+	world_mechanisms(MORE);
+	data = refused_data("sa.offer", "{" OFFER ",\"security_client\":\"digest\"}",
+			    "no_common_mechanism");
+	assert_string_equal(text_of(data, "start"), "challenge");
+	result = call("sa.offer", "{" OFFER ",\"security_client\":[\"" CLIENT "\",\"tls\"]}");
+	assert_string_equal(text_of(result, "start"), "tls connection");
+}
+
 static void what_the_kernel_refused_is_said(void **state)
 {
 	const json_t *data, *kernel;
@@ -1029,6 +1048,7 @@ int main(void)
 		TEST(a_transaction_with_other_keys_is_another_one),
 		TEST(a_bad_header_is_refused_with_its_place),
 		TEST(B2_a_494_comes_with_its_headers),
+		TEST(B4_what_starts_the_mechanism_in_common_is_said),
 		TEST(what_the_kernel_refused_is_said),
 		TEST(N2_a_phone_behind_a_nat_is_discarded_in_silence),
 		TEST(the_listener_is_found_by_name_or_address),

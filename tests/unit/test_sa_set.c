@@ -232,6 +232,31 @@ static void security_server_lists_everything_or_the_chosen_alone(void **state)
 	assert_non_null(strstr(set->security_server, "alg=null;ealg=aes-gcm"));
 }
 
+static void the_other_mechanisms_stay_when_only_the_chosen_combination_is_listed(void **state)
+{
+	static const char *const MORE[] = {"tls;q=0.7", "ipsec-3gpp;q=0.5",
+					   "digest;d-qop=auth;q=0.1", NULL};
+	struct sa_set_request request = world_request();
+	const struct sa_set *set;
+	char expected[300];
+
+	(void)state;
+	world_mechanisms(MORE);
+	set = world_create(&request);
+	assert_ptr_equal(strstr(set->security_server, "tls;q=0.7, ipsec-3gpp;q=0.5;"),
+			 set->security_server);
+	assert_non_null(strstr(set->security_server, "ipsec-3gpp;q=0.497;alg=hmac-sha-1-96;"));
+	assert_non_null(strstr(set->security_server, ", digest;q=0.1;d-qop=auth"));
+	world.listener->security_server = CONFIG_SECURITY_SERVER_CHOSEN;
+	request = world_request_again(NULL);
+	set = world_create(&request);
+	snprintf(expected, sizeof(expected),
+		 "tls;q=0.7, ipsec-3gpp;q=0.5;alg=null;ealg=aes-gcm;prot=esp;mod=trans;spi-c=%u;"
+		 "spi-s=%u;port-c=%u;port-s=6100, digest;q=0.1;d-qop=auth",
+		 set->pcscf.spi_c, set->pcscf.spi_s, set->pcscf.port_c);
+	assert_string_equal(set->security_server, expected);
+}
+
 static void the_texts_of_a_request_are_copied(void **state)
 {
 	char impi[] = "p@x", client[] = "ipsec-3gpp;alg=null;ealg=aes-gcm", impu[] = "sip:p@x";
@@ -1481,6 +1506,7 @@ int main(void)
 		TEST(our_client_port_is_never_the_phones_server_port),
 		TEST(a_set_answers_in_the_dialect_it_was_offered_in),
 		TEST(security_server_lists_everything_or_the_chosen_alone),
+		TEST(the_other_mechanisms_stay_when_only_the_chosen_combination_is_listed),
 		TEST(the_texts_of_a_request_are_copied),
 		TEST(a_new_challenge_replaces_the_temporary_set),
 		TEST(a_retransmission_gets_the_same_set_and_makes_nothing),

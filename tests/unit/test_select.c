@@ -519,6 +519,29 @@ static void B1_the_supported_list_does_not_depend_on_the_offer(void **state)
 			 "null/aes-gcm hmac-sha-1-96/aes-cbc aes-gmac/null hmac-sha-1-96/null");
 }
 
+static void B1_for_no_phone_the_list_has_what_is_served(void **state)
+{
+	struct select_policy policy = policy_with(SELECT_ENCRYPTION_PREFERRED);
+	struct ipsec_suite got[SELECT_MAX_PAIRS];
+
+	(void)state;
+	policy.ah = policy.tun = true;
+	assert_int_equal(select_supported(&policy, NULL, got), 4);
+	assert_int_equal(got[0].ealg, IPSEC_EALG_AES_GCM);
+	assert_int_equal(got[0].prot, IPSEC_PROT_ESP);
+	assert_int_equal(got[0].mod, IPSEC_MOD_TRANS);
+	policy.esp = policy.trans = false;
+	assert_int_equal(select_supported(&policy, NULL, got), 1);
+	assert_int_equal(got[0].alg, IPSEC_ALG_HMAC_SHA_1_96);
+	assert_int_equal(got[0].prot, IPSEC_PROT_AH);
+	assert_int_equal(got[0].mod, IPSEC_MOD_TUN);
+	policy.tun = false;
+	assert_int_equal(select_supported(&policy, NULL, got), 0);
+	policy.esp = true;
+	assert_int_equal(select_supported(&policy, NULL, got), 4);
+	assert_int_equal(got[3].mod, IPSEC_MOD_UDP_ENC_TUN);
+}
+
 static void the_supported_list_has_the_order_of_the_choice(void **state)
 {
 	struct select_policy policy = null_first(SELECT_ENCRYPTION_PREFERRED);
@@ -693,6 +716,7 @@ int main(void)
 		TEST(the_older_dialect_has_no_udp_enc_tun),
 		TEST(the_older_dialect_is_served),
 		TEST(B1_the_supported_list_does_not_depend_on_the_offer),
+		TEST(B1_for_no_phone_the_list_has_what_is_served),
 		TEST(the_supported_list_has_the_order_of_the_choice),
 		TEST(the_supported_list_holds_legal_combinations_once),
 		TEST(a_phone_takes_the_same_from_the_supported_list),

@@ -203,6 +203,9 @@ static void C10_media_plane_entries_are_sent_and_marked(void **state)
 	assert_true(list.entries[0].mediasec);
 	assert_false(list.entries[1].mediasec);
 	written(&list, NULL, 0, "sdes-srtp;q=0.9;mediasec, tls;q=0.2");
+	assert_true(server_list_has(&list, MECHANISM_TLS));
+	list = list_of(TEXTS("tls;mediasec;q=0.2", "ipsec-3gpp;q=0.9"));
+	assert_false(server_list_has(&list, MECHANISM_TLS));
 }
 
 static void C11_numbers_are_in_the_dialect_of_the_phone(void **state)

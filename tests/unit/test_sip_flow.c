@@ -1304,14 +1304,10 @@ static void B1_the_list_is_the_same_whatever_is_offered(void **state)
 
 static void B4_the_answer_says_what_starts_the_mechanism_in_common(void **state)
 {
-	const struct span entries[] = {span_of("ipsec-3gpp"), span_of("digest;d-alg=MD5"),
-				       span_of("tls")};
-	char why[200];
+	static const char *const LIST[] = {"ipsec-3gpp", "digest;d-alg=MD5", "tls", NULL};
 
 	(void)state;
-	assert_int_equal(server_list_read(entries, 3, SELECT_MAX_PAIRS, &world.config.listeners[0].mechanisms, why,
-					  sizeof(why)),
-			 0);
+	world_mechanisms(LIST);
 	clear_input();
 	request(other("OPTIONS",
 		      "Require: sec-agree\r\nSecurity-Client: tls;q=1, digest;q=0.1\r\n"));
@@ -1321,6 +1317,110 @@ static void B4_the_answer_says_what_starts_the_mechanism_in_common(void **state)
 	request(other("OPTIONS", "Require: sec-agree\r\nSecurity-Client: foo\r\n"));
 	assert_replied(494);
 	assert_false(got.has_start);
+}
+
+static const char *const MORE[] = {"tls;q=0.7", "ipsec-3gpp;q=0.5",
+				   "digest;d-alg=MD5;d-qop=auth;q=0.1", NULL};
+
+static void B1_B2_a_register_gets_one_list_whatever_it_offers(void **state)
+{
+	static const char *const OFFERS[] = {"Security-Client: tls\r\n",
+					     "Security-Client: foo;a=\"b,c\";q=0.1\r\n",
+					     "Security-Client: digest\r\nSecurity-Client: tls\r\n",
+					     ""};
+
+	(void)state;
+	world_mechanisms(MORE);
+	for (size_t i = 0; i < COUNT_OF(OFFERS); i++) {
+		char headers[512];
+
+		snprintf(headers, sizeof(headers), EMPTY CONTACT "Require: sec-agree\r\n%s",
+			 OFFERS[i]);
+		first_register(headers);
+		assert_replied(494);
+		assert_has("\r\nSecurity-Server: tls;q=0.7, "
+			   "ipsec-3gpp;q=0.5;alg=null;ealg=aes-gcm;prot=esp;mod=trans, "
+			   "ipsec-3gpp;q=0.499;alg=hmac-sha-1-96;ealg=aes-cbc;prot=esp;mod=trans, "
+			   "ipsec-3gpp;q=0.498;alg=aes-gmac;ealg=null;prot=esp;mod=trans, "
+			   "ipsec-3gpp;q=0.497;alg=hmac-sha-1-96;ealg=null;prot=esp;mod=trans, "
+			   "digest;q=0.1;d-alg=MD5;d-qop=auth\r\nRequire: sec-agree\r\n");
+	}
+}
+
+static void B5_a_whole_list_of_several_mechanisms_is_sent_and_compared(void **state)
+{
+	struct sa_set *set;
+	char *q;
+
+	(void)state;
+	world_mechanisms(MORE);
+	set = challenged(FIRST);
+	assert_has("\r\nSecurity-Server: tls;q=0.7, ipsec-3gpp;q=0.5;");
+	assert_has(", digest;q=0.1;d-alg=MD5;d-qop=auth\r\n");
+	cseq++;
+	over(set);
+	registration(UE ":5064", both_headers(set, ANSWER CONTACT));
+	q = strstr(strstr(text, "Security-Verify"), "digest;q=0.");
+	q[11] ^= 1;
+	request(text);
+	assert_replied(403);
+	assert_reason(REASON_VERIFY_MISMATCH);
+	set = registered();
+	assert_int_equal(set->state, SA_SET_CURRENT);
+}
+
+/* The phone chooses by the list: the answer to its REGISTER has all that starts either. */
+static void B4_a_set_is_made_too_where_another_mechanism_is_preferred(void **state)
+{
+	static const char *const LIST[] = {"digest;q=0.9", "ipsec-3gpp;q=0.5", NULL};
+	const struct sa_set *set;
+
+	(void)state;
+	world_mechanisms(LIST);
+	set = challenged(FIRST "Security-Client: digest\r\n");
+	assert_int_equal(set->state, SA_SET_TEMPORARY);
+	assert_has("\r\nWWW-Authenticate: Digest ");
+	assert_has("\r\nSecurity-Server: digest;q=0.9, ipsec-3gpp;q=0.5;");
+}
+
+static void a_register_where_ipsec_3gpp_is_not_listed_begins_no_agreement(void **state)
+{
+	static const char *const LIST[] = {"digest;d-alg=MD5", NULL};
+
+	(void)state;
+	world_mechanisms(LIST);
+	first_register(FIRST "Security-Client: digest\r\n");
+	assert_replied(494);
+	assert_has("\r\nSecurity-Server: digest;q=0.9;d-alg=MD5\r\n");
+	assert_true(got.has_start);
+	assert_int_equal(got.start, CHOOSE_START_CHALLENGE);
+	world.config.listeners[0].decide.register_without_ipsec = DECIDE_CLEAR_FORWARD;
+	first_register(FIRST);
+	assert_forwarded();
+	assert_int_equal(got.row, 8);
+	clear_input();
+	response(challenge_with(KEYS));
+	assert_forwarded();
+	assert_not("Security-Server");
+	assert_int_equal(world_sets(), 0);
+}
+
+static void B4_a_reregistration_that_cannot_have_a_set_is_told_what_else_starts(void **state)
+{
+	struct sa_set *set;
+
+	(void)state;
+	world_mechanisms(MORE);
+	set = registered();
+	reregister(set, ANSWER CONTACT "Security-Client: digest, tls\r\n");
+	assert_forwarded();
+	clear_input();
+	response(challenge_with(KEYS));
+	assert_replied(494);
+	assert_reason(REASON_NO_COMMON_MECHANISM);
+	assert_true(got.has_start);
+	assert_int_equal(got.start, CHOOSE_START_TLS_CONNECTION);
+	assert_int_equal(set->state, SA_SET_CURRENT);
 }
 
 static void a_register_without_ipsec_is_told_so(void **state)
@@ -1412,13 +1512,11 @@ static void B11_without_the_extension_only_the_phones_integrity_goes(void **stat
 
 static void B12_tls_is_protected_where_it_is_said(void **state)
 {
-	const struct span entries[] = {span_of("tls"), span_of("ipsec-3gpp")};
-	char why[200], headers[2048], *list;
+	static const char *const LIST[] = {"tls", "ipsec-3gpp", NULL};
+	char headers[2048], *list;
 
 	(void)state;
-	assert_int_equal(server_list_read(entries, 2, SELECT_MAX_PAIRS, &world.config.listeners[0].mechanisms, why,
-					  sizeof(why)),
-			 0);
+	world_mechanisms(LIST);
 	clear_input();
 	in.transport = SIP_TLS;
 	request(other("INVITE", ""));
@@ -1448,6 +1546,15 @@ static void N2_behind_a_nat_only_what_crosses_it_is_taken(void **state)
 	request(registration("10.0.0.2:5060", FIRST));
 	assert_dropped();
 	assert_reason(REASON_NAT_REFUSED);
+	world_mechanisms(MORE); /* tls crosses a NAT */
+	cseq++;
+	request(registration("10.0.0.2:5060", FIRST));
+	assert_dropped();
+	cseq++;
+	request(registration("10.0.0.2:5060", FIRST "Security-Client: tls\r\n"));
+	assert_replied(494);
+	assert_true(got.has_start);
+	assert_int_equal(got.start, CHOOSE_START_TLS_CONNECTION);
 	cseq++;
 	request(registration("10.0.0.2:5060",
 			     EMPTY CONTACT "Security-Client: " CLIENT ";mod=UDP-enc-tun\r\n"));
@@ -1798,6 +1905,11 @@ int main(void)
 		T(B3_B10_a_clear_request_is_told_what_to_do),
 		T(B1_the_list_is_the_same_whatever_is_offered),
 		T(B4_the_answer_says_what_starts_the_mechanism_in_common),
+		T(B1_B2_a_register_gets_one_list_whatever_it_offers),
+		T(B5_a_whole_list_of_several_mechanisms_is_sent_and_compared),
+		T(B4_a_set_is_made_too_where_another_mechanism_is_preferred),
+		T(a_register_where_ipsec_3gpp_is_not_listed_begins_no_agreement),
+		T(B4_a_reregistration_that_cannot_have_a_set_is_told_what_else_starts),
 		T(a_register_without_ipsec_is_told_so),
 		T(a_bad_offer_on_an_established_set_is_told),
 		T(an_emergency_passes_in_clear),

@@ -29,7 +29,7 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,sa_set.c sa_kernel.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c sa_kernel.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
@@ -61,7 +61,7 @@ test_sa_table := $(FAKE_WORLD)
 test_sa_table_PKG := libcrypto libconfuse
 test_check := daemon/check.c proto/compare.c $(FAKE_WORLD)
 test_check_PKG := libcrypto libconfuse
-test_offer := daemon/offer.c daemon/lines.c $(FAKE_WORLD)
+test_offer := daemon/offer.c daemon/lines.c proto/choose.c $(FAKE_WORLD)
 test_offer_PKG := libcrypto libconfuse
 test_params := daemon/params.c xfrm/ip.c proto/text.c
 test_params_PKG := jansson

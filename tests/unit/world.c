@@ -36,6 +36,19 @@ struct ip_addr world_ip(const char *text)
 	return ip;
 }
 
+void world_mechanisms(const char *const *texts)
+{
+	struct span entries[SERVER_LIST_MAX_ENTRIES];
+	size_t count = 0;
+	char why[160];
+
+	for (; texts[count]; count++)
+		entries[count] = span_of(texts[count]);
+	if (server_list_read(entries, count, SELECT_MAX_PAIRS, &world.listener->mechanisms, why,
+			     sizeof(why)) < 0)
+		fail_msg("%s", why);
+}
+
 int world_start(void **state)
 {
 	struct config_listener *l = &world.config.listeners[0];

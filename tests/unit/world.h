@@ -26,6 +26,9 @@ extern struct world world;
 int world_start(void **state);
 int world_stop(void **state);
 
+/* The mechanisms of the listener, as in the configuration; NULL ends them. */
+void world_mechanisms(const char *const *texts);
+
 struct ip_addr world_ip(const char *text);
 
 /* What the phone at 198.51.100.7 asks for at its first registration: aes-gcm. */
