@@ -7,6 +7,7 @@
  *   NEW, CURRENT, OLD     everything; a Security-Verify is compared when there is one
  *   no set                nothing: discarded in silence
  *
+ * When a Security-Verify is needed, and what a wrong one is answered with, says proto/decide.c.
  * The kernel has checked by then that the packet came through the SA whose selector these ports are.
  */
 #include "daemon/check.h"
@@ -22,12 +23,29 @@ static bool is_register(const struct check *check)
 	return !strcmp(check->method, "REGISTER"); /* methods are case-sensitive, RFC 3261 7.1 */
 }
 
+/* RFC 3329 3 */
+static bool is_off(const struct config *config, const struct check *check)
+{
+	bool off = false;
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *l = &config->listeners[i];
+
+		if (!ip_equal(&l->address, &check->local))
+			continue;
+		if (l->decide.sec_agree)
+			return false;
+		off = true;
+	}
+	return off;
+}
+
 static bool is_protected_port(const struct config *config, const struct check *check)
 {
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct config_listener *l = &config->listeners[i];
 
-		if (ip_equal(&l->address, &check->local) &&
+		if (l->decide.sec_agree && ip_equal(&l->address, &check->local) &&
 		    (check->local_port == l->server_port ||
 		     (check->local_port >= l->client_port_first &&
 		      check->local_port <= l->client_port_last)))
@@ -90,9 +108,40 @@ static struct sa_set *pick(const struct sa_flow *flow, const struct check *check
 	return temporary;
 }
 
+/* Rows 5 and 6 of the table in proto/decide.h. RFC 3329 2.3.1, TS 33.203 7.2. */
+static int check_verify(const struct sa_set *set, const struct check *check,
+			struct refusal *refusal)
+{
+	struct decide_facts facts = {
+		.method = decide_method_of(span_of(check->method)),
+		.protection = DECIDE_IPSEC,
+		.via_count = 1,
+		.verify = DECIDE_VERIFY_EQUAL,
+		.verify_required = set->state == SA_SET_TEMPORARY,
+	};
+	struct decision d;
+	char why[200];
+
+	if (!verify_matches(set, check, why, sizeof(why)))
+		facts.verify = check->security_verify.count ? DECIDE_VERIFY_DIFFERENT
+							    : DECIDE_VERIFY_ABSENT;
+	decide_request(&set->listener->decide, &facts, &d);
+	if (check->is_response || d.action == DECIDE_FORWARD)
+		return 0;
+	refuse(refusal, REASON_VERIFY_MISMATCH,
+	       "Security-Verify is not the Security-Server that was sent: %s", why);
+	refusal->sip_code = (int)d.code;
+	refusal->sip_phrase = d.phrase;
+	if (d.add_security_server)
+		snprintf(refusal->security_server, sizeof(refusal->security_server), "%s",
+			 set->security_server);
+	return -ECANCELED;
+}
+
 static int check_temporary(struct sa_set *set, const struct check *check, struct refusal *refusal)
 {
 	char why[200];
+	int err;
 
 	if (set->aborted)
 		return refuse(refusal, REASON_WRONG_STATE,
@@ -100,41 +149,25 @@ static int check_temporary(struct sa_set *set, const struct check *check, struct
 	if (!is_register(check))
 		return refuse(refusal, REASON_WRONG_STATE,
 			      "a temporary set carries nothing but the answer to the challenge");
-	if (!verify_matches(set, check, why, sizeof(why)))
-		refuse(refusal, REASON_VERIFY_MISMATCH,
-		       "Security-Verify is not the Security-Server that was sent: %s", why);
-	else if (!same_list(set->security_client, &check->security_client, set->listener->verify,
-			    why, sizeof(why)))
-		refuse(refusal, REASON_CLIENT_MISMATCH,
-		       "Security-Client is not that of the first REGISTER: %s", why);
-	else if (check->impi && strcmp(check->impi, set->impi) != 0)
-		refuse(refusal, REASON_IDENTITY_MISMATCH, "another IMPI was challenged");
-	else
-		return 0;
-	sa_set_abort(set);
-	return -ECANCELED;
+	err = check_verify(set, check, refusal);
+	if (!err && !same_list(set->security_client, &check->security_client,
+			       set->listener->verify, why, sizeof(why)))
+		err = refuse(refusal, REASON_CLIENT_MISMATCH,
+			     "Security-Client is not that of the first REGISTER: %s", why);
+	if (!err && check->impi && strcmp(check->impi, set->impi) != 0)
+		err = refuse(refusal, REASON_IDENTITY_MISMATCH, "another IMPI was challenged");
+	if (err)
+		sa_set_abort(set);
+	return err;
 }
 
 static int check_established(const struct sa_set *set, const struct check *check,
 			     struct refusal *refusal)
 {
-	char why[200];
-	int err;
-
 	if (check->impi && strcmp(check->impi, set->impi) != 0)
 		return refuse(refusal, REASON_IDENTITY_MISMATCH,
 			      "the set belongs to another IMPI");
-	if (!check->security_verify.count || verify_matches(set, check, why, sizeof(why)))
-		return 0;
-	err = refuse(refusal, REASON_VERIFY_MISMATCH,
-		     "Security-Verify is not the Security-Server of this set: %s", why);
-	if (!is_register(check)) { /* RFC 3329 2.3.1 */
-		refusal->sip_code = 494;
-		refusal->sip_phrase = "Security Agreement Required";
-		snprintf(refusal->security_server, sizeof(refusal->security_server), "%s",
-			 set->security_server);
-	}
-	return err;
+	return check_verify(set, check, refusal);
 }
 
 int check_message(struct sa_table *table, const struct config *config, const struct check *check,
@@ -145,7 +178,7 @@ int check_message(struct sa_table *table, const struct config *config, const str
 	int err;
 
 	if (!is_protected_port(config, check)) {
-		*ret = (struct check_result){ .is_protected = false };
+		*ret = (struct check_result){ .is_off = is_off(config, check) };
 		return 0;
 	}
 	flow = sa_table_flow(table, &check->local, check->local_port, &check->remote,

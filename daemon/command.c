@@ -30,6 +30,7 @@ const struct command COMMANDS[] = {
 	    { "ue", PARAM_ADDRESS, true, "its source address" },
 	    { "ue_port", PARAM_PORT, true, "its source port" },
 	    { "method", PARAM_TEXT, true, "its method, or that of the request it answers" },
+	    { "response", PARAM_BOOL, false, "it is a response" },
 	    { "transport", PARAM_WORD, false, "udp|tcp" },
 	    { "impi", PARAM_TEXT, false, "username of its Authorization" },
 	    { "security_client", PARAM_LINES, false, "its Security-Client" },

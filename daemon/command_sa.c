@@ -155,9 +155,9 @@ static json_t *check_json(const struct check *check, const struct check_result *
 {
 	json_t *remove = json_array();
 
-	if (check->security_client.count)
+	if (check->security_client.count && !result->is_off)
 		json_array_append_new(remove, json_string("Security-Client"));
-	if (check->security_verify.count)
+	if (check->security_verify.count && !result->is_off)
 		json_array_append_new(remove, json_string("Security-Verify"));
 	if (!result->is_protected)
 		return json_pack("{s:b, s:s, s:o}", "protected", 0, "integrity_protected", "no",
@@ -178,6 +178,7 @@ int command_sa_check(struct daemon *d, const json_t *params, json_t **ret,
 		.remote_port = param_port(params, "ue_port"),
 		.method = param_text(params, "method"),
 		.impi = param_text(params, "impi"),
+		.is_response = param_bool(params, "response"),
 	};
 	struct check_result result;
 	int err;

@@ -457,6 +457,7 @@ static int check_response(struct sip_work *w, struct check_result *ret, struct r
 		.local_port = in->destination.port,
 		.remote_port = in->source.port,
 		.method = method,
+		.is_response = true,
 	};
 
 	snprintf(method, sizeof(method), "%.*s", (int)w->m.method.n, w->m.method.p);

@@ -31,6 +31,7 @@ static const struct ctl_option options[] = {
 	{"ue", CTL_TEXT, CTL_REQUIRED, "ADDRESS", "where it came from"},
 	{"ue-port", CTL_NUMBER, CTL_REQUIRED, "PORT", "and from which port"},
 	{"method", CTL_TEXT, CTL_REQUIRED, "METHOD", "REGISTER, INVITE, ..."},
+	{"response", CTL_FLAG, 0, NULL, "it is a response"},
 	{"transport", CTL_TEXT, 0, "NAME", "udp or tcp"},
 	{"impi", CTL_TEXT, 0, "IMPI", "username of its Authorization header"},
 	{"security-client", CTL_LIST, 0, "VALUE", "one header line, without its name"},

@@ -110,14 +110,15 @@ def requests():
 
 def check():
     args = ("check", "--pcscf", "192.0.2.1", "--pcscf-port", "6100", "--ue", "192.0.2.7",
-            "--ue-port", "5003", "--method", "REGISTER", "--transport", "tcp", "--impi", "i",
+            "--ue-port", "5003", "--method", "REGISTER", "--response", "--transport", "tcp",
+            "--impi", "i",
             "--security-client", "a", "--security-verify", "b", "--security-verify", "c")
     r, request = ask({"result": {"protected": True, "set": SET, "remove": ["Security-Client",
                                                                           "Security-Verify"]}},
                      *args)
     T.equal((request["method"], request["params"]), ("sa.check", {
         "pcscf": "192.0.2.1", "pcscf_port": 6100, "ue": "192.0.2.7", "ue_port": 5003, "method":
-        "REGISTER", "transport": "tcp", "impi": "i", "security_client": ["a"],
+        "REGISTER", "response": True, "transport": "tcp", "impi": "i", "security_client": ["a"],
         "security_verify": ["b", "c"]}), "check: params")
     T.equal((r.exit, r.out.decode().splitlines()),
             (0, ["protected  yes", "set        " + SET, "remove     Security-Client",

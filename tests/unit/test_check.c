@@ -239,6 +239,66 @@ static void B5_a_list_that_was_cut_is_seen(void **state)
 	assert_refused(&check, REASON_VERIFY_MISMATCH, VERDICT_REJECT, 403);
 }
 
+static const char *const MORE[] = {"tls;q=0.7", "ipsec-3gpp;q=0.5",
+				   "digest;d-alg=MD5;d-qop=auth;q=0.1", NULL};
+
+static void B5_the_whole_list_is_compared_with_all_its_mechanisms(void **state)
+{
+	static const char *const CHANGES[][2] = {
+		{"tls;q=0.7, ", ""},	    {", digest;q=0.1;d-alg=MD5;d-qop=auth", ""},
+		{"tls;q=0.7", "tls;q=0.4"}, {"d-qop=auth", "d-qop=auth-int"},
+		{"d-alg=MD5", "d-alg=x"},   {"digest", "digest;q=0.09, digest"},
+	};
+	struct check check;
+
+	(void)state;
+	world_mechanisms(MORE);
+	for (size_t i = 0; i < COUNT_OF(CHANGES); i++) {
+		struct sa_set *set = temporary();
+
+		check = answer(set);
+		check.security_verify =
+			one_line(changed(set->security_server, CHANGES[i][0], CHANGES[i][1]));
+		assert_refused(&check, REASON_VERIFY_MISMATCH, VERDICT_REJECT, 403);
+	}
+	check = answer(temporary());
+	assert_true(assert_accepted(&check).is_protected);
+}
+
+static void B15_the_d_ver_of_a_phone_is_no_change(void **state)
+{
+	struct sa_set *set;
+	struct check check;
+	char text[SERVER_LIST_WRITE_BYTES + 64];
+
+	(void)state;
+	world_mechanisms(MORE);
+	set = temporary();
+	check = answer(set);
+	snprintf(text, sizeof(text), "%s;d-ver=\"0123456789abcdef0123456789abcdef\"",
+		 set->security_server);
+	check.security_verify = one_line(text);
+	assert_accepted_on(&check, set, true);
+}
+
+static void B5_register_mismatch_may_be_494(void **state)
+{
+	struct sa_set *set = temporary();
+	struct check check = answer(set);
+
+	(void)state;
+	world.listener->decide.register_mismatch_494 = true;
+	check.security_verify = one_line("tls");
+	assert_refused(&check, REASON_VERIFY_MISMATCH, VERDICT_REJECT, 494);
+	assert_string_equal(world.refusal.security_server, set->security_server);
+	assert_true(set->aborted);
+	set = world_registered();
+	check = message(set, "REGISTER");
+	check.security_verify = one_line("tls");
+	assert_refused(&check, REASON_VERIFY_MISMATCH, VERDICT_REJECT, 494);
+	assert_string_equal(world.refusal.security_server, set->security_server);
+}
+
 static void C9_any_change_in_security_client_is_seen(void **state)
 {
 	static const char *const CHANGES[][2] = {
@@ -444,6 +504,60 @@ static void B5_a_wrong_security_verify_on_an_established_set_is_refused(void **s
 	assert_accepted_on(&check, set, true);
 }
 
+static void B5_each_request_may_have_to_have_a_security_verify(void **state)
+{
+	static const char *const WITHOUT[] = {"ACK", "CANCEL", "PRACK"};
+	struct sa_set *set = world_reregistered(world_registered());
+	struct check check = message(set, "INVITE");
+
+	(void)state;
+	world.listener->decide.verify_always = true;
+	assert_refused(&check, REASON_VERIFY_MISMATCH, VERDICT_REJECT, 494);
+	assert_string_equal(world.refusal.security_server, set->security_server);
+	check.method = "REGISTER";
+	assert_refused(&check, REASON_VERIFY_MISMATCH, VERDICT_REJECT, 403);
+	assert_int_equal(set->state, SA_SET_NEW);
+	for (size_t i = 0; i < COUNT_OF(WITHOUT); i++) { /* RFC 3329 table 1 */
+		check.method = WITHOUT[i];
+		assert_accepted_on(&check, set, true);
+	}
+	check.method = "INVITE";
+	check.security_verify = one_line(set->security_server);
+	assert_accepted_on(&check, set, true);
+	check.security_verify.count = 0;
+	check.is_response = true;
+	assert_accepted_on(&check, set, true);
+}
+
+static void an_ACK_is_not_held_against_its_security_verify(void **state)
+{
+	struct sa_set *set = world_registered();
+	struct check check = message(set, "ACK");
+
+	(void)state;
+	check.security_verify = one_line("tls");
+	assert_accepted_on(&check, set, true);
+}
+
+static void B11_where_the_extension_is_off_nothing_is_looked_at(void **state)
+{
+	struct sa_set *set = world_registered();
+	struct check check = message(set, "INVITE");
+
+	(void)state;
+	check.local_port = 5060;
+	assert_false(assert_accepted(&check).is_off);
+	world.listener->decide.sec_agree = false;
+	assert_true(assert_accepted(&check).is_off);
+	assert_false(assert_accepted(&check).is_protected);
+	check.local_port = 6100;
+	check.remote_port++;
+	assert_true(assert_accepted(&check).is_off);
+	assert_false(assert_accepted(&check).is_protected);
+	check.local = world_ip("192.0.2.2");
+	assert_false(assert_accepted(&check).is_off);
+}
+
 static void a_refused_message_does_not_take_a_new_set_into_use(void **state)
 {
 	struct sa_set *set = world_reregistered(world_registered());
@@ -546,6 +660,9 @@ int main(void)
 		TEST(both_headers_must_be_there),
 		TEST(B5_any_change_in_security_verify_is_seen),
 		TEST(B5_a_list_that_was_cut_is_seen),
+		TEST(B5_the_whole_list_is_compared_with_all_its_mechanisms),
+		TEST(B15_the_d_ver_of_a_phone_is_no_change),
+		TEST(B5_register_mismatch_may_be_494),
 		TEST(C9_any_change_in_security_client_is_seen),
 		TEST(A1_A2_case_space_and_lines_do_not_matter),
 		TEST(headers_that_cannot_be_read_do_not_match),
@@ -560,6 +677,9 @@ int main(void)
 		TEST(an_old_set_carries_nothing_after_its_end),
 		TEST(D11_another_user_on_an_established_set_is_refused),
 		TEST(B5_a_wrong_security_verify_on_an_established_set_is_refused),
+		TEST(B5_each_request_may_have_to_have_a_security_verify),
+		TEST(an_ACK_is_not_held_against_its_security_verify),
+		TEST(B11_where_the_extension_is_off_nothing_is_looked_at),
 		TEST(a_refused_message_does_not_take_a_new_set_into_use),
 		TEST(E16_a_fresh_security_client_on_an_established_set_is_not_compared),
 		TEST(on_a_shared_flow_the_answer_belongs_to_the_temporary_set),

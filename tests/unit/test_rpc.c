@@ -558,6 +558,20 @@ static void B4_what_starts_the_mechanism_in_common_is_said(void **state)
 	assert_string_equal(text_of(result, "start"), "tls connection");
 }
 
+static void B11_where_the_extension_is_off_nothing_is_to_be_removed(void **state)
+{
+	static const char CHECK[] = "{\"pcscf\":\"192.0.2.1\",\"pcscf_port\":5060,"
+				    "\"ue\":\"198.51.100.7\",\"ue_port\":5060,"
+				    "\"method\":\"INVITE\",\"response\":false,"
+				    "\"security_client\":\"tls\",\"security_verify\":\"tls\"}";
+
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(call("sa.check", CHECK), "remove")), 2);
+	world.listener->decide.sec_agree = false;
+	assert_int_equal(json_array_size(json_object_get(call("sa.check", CHECK), "remove")), 0);
+	refused_data("sa.offer", "{" OFFER ",\"security_client\":\"" CLIENT "\"}", "sec_agree_off");
+}
+
 static void what_the_kernel_refused_is_said(void **state)
 {
 	const json_t *data, *kernel;
@@ -1049,6 +1063,7 @@ int main(void)
 		TEST(a_bad_header_is_refused_with_its_place),
 		TEST(B2_a_494_comes_with_its_headers),
 		TEST(B4_what_starts_the_mechanism_in_common_is_said),
+		TEST(B11_where_the_extension_is_off_nothing_is_to_be_removed),
 		TEST(what_the_kernel_refused_is_said),
 		TEST(N2_a_phone_behind_a_nat_is_discarded_in_silence),
 		TEST(the_listener_is_found_by_name_or_address),

@@ -1228,6 +1228,34 @@ static void B5_a_wrong_list_in_a_request_gets_494_with_the_right_one(void **stat
 	assert_int_equal(got.set_id, set->id);
 }
 
+static void B5_each_request_may_have_to_have_a_security_verify(void **state)
+{
+	struct sa_set *set = registered(), *fresh = challenged_again(set);
+	char line[4200];
+
+	(void)state;
+	answer_challenge(fresh);
+	accept_it("Expires: 3600\r\n");
+	assert_int_equal(fresh->state, SA_SET_NEW);
+	world.config.listeners[0].decide.verify_always = true;
+	over(fresh);
+	request(other("INVITE", ""));
+	assert_replied(494);
+	assert_int_equal(got.row, 6);
+	assert_reason(REASON_VERIFY_MISMATCH);
+	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\n", fresh->security_server);
+	assert_has(line);
+	assert_int_equal(fresh->state, SA_SET_NEW); /* what was refused takes nothing into use */
+	request(other("PRACK", ""));
+	assert_forwarded();
+	cseq++;
+	request(registration(UE ":5064", ANSWER CONTACT));
+	assert_replied(403);
+	snprintf(line, sizeof(line), "Security-Verify: %s\r\n", fresh->security_server);
+	request(other("INVITE", line));
+	assert_forwarded();
+}
+
 static void an_ACK_is_never_answered_and_a_PRACK_not_held_against_it(void **state)
 {
 	struct sa_set *set = registered();
@@ -1901,6 +1929,7 @@ int main(void)
 		T(a_register_without_authorization_is_named_by_its_To),
 		T(B7_a_protected_request_passes_without_the_security_headers),
 		T(B5_a_wrong_list_in_a_request_gets_494_with_the_right_one),
+		T(B5_each_request_may_have_to_have_a_security_verify),
 		T(an_ACK_is_never_answered_and_a_PRACK_not_held_against_it),
 		T(B3_B10_a_clear_request_is_told_what_to_do),
 		T(B1_the_list_is_the_same_whatever_is_offered),
