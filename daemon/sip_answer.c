@@ -63,8 +63,8 @@ static bool take_keys_out(struct sip_work *w)
 	return take_keys_out_of(w, SIP_PROXY_AUTHENTICATE) && readable;
 }
 
-/* RFC 3329 2.6: only a 421 or 494 carries a list, and a 401 ours; in the others nobody reads it, and
- * it does not go to a phone. */
+/* RFC 3329 2.6: only a 421 or 494 carries a list, and a 401 ours; what stands elsewhere goes to no
+ * phone. */
 static void take_list_out(struct sip_work *w)
 {
 	if (w->m.status != 421 && w->m.status != 494)
