@@ -45,7 +45,8 @@ secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.
 	xfrm/algo.c xfrm/ip.c
 secagreectl_PKG  := libcrypto jansson libconfuse
 secagreectl_LIBS := -losipparser2
-secagree-ue_SRC  := $(UE) $(addprefix proto/,text.c sec_header.c ipsec3gpp.c)
+secagree-ue_SRC  := $(UE) $(addprefix proto/,choose.c server_list.c sec_build.c ipsec3gpp.c \
+	sec_header.c text.c)
 secagree-ue_PKG  := libnl-xfrm-3.0 libnl-3.0 libcrypto
 secagree-ue_LIBS := -losipparser2
 PROGRAMS := secagreed secagreectl secagree-ue

@@ -63,6 +63,14 @@ static bool take_keys_out(struct sip_work *w)
 	return take_keys_out_of(w, SIP_PROXY_AUTHENTICATE) && readable;
 }
 
+/* RFC 3329 2.6: only a 421 or 494 carries a list, and a 401 ours; what stands elsewhere goes to no
+ * phone. */
+static void take_list_out(struct sip_work *w)
+{
+	if (w->m.status != 421 && w->m.status != 494)
+		sip_edit_remove(&w->edits, SIP_SECURITY_SERVER);
+}
+
 static bool is_aka(const struct auth *auth)
 {
 	char algorithm[32];
@@ -219,7 +227,6 @@ static int challenge(struct answer *a)
 		return refused(a, &why);
 	a->entry->made_id = made->id;
 	a->w->ret->set_id = made->id;
-	sip_edit_remove(&a->w->edits, SIP_SECURITY_SERVER);
 	sip_edit_add(&a->w->edits, SIP_SECURITY_SERVER, span_of(made->security_server));
 	return sip_work_forward(a->w, "the keys became a temporary set");
 }
@@ -382,6 +389,8 @@ static int register_response(struct sip_work *w, struct sip_pending *entry)
 	if (entry->over_id && !a.set)
 		return sip_work_drop(w, REASON_UNKNOWN_SET,
 				     "the set that the REGISTER came on is gone");
+	if (entry->listener->decide.sec_agree)
+		take_list_out(w);
 	find_way(&a);
 	if (!readable) {
 		refuse(&why, REASON_BAD_CHALLENGE, "a challenge is malformed");
@@ -435,8 +444,10 @@ static int response_to_phone(struct sip_work *w)
 		return sip_work_drop(w, REASON_UNKNOWN_TRANSACTION,
 				     "a challenge, and no REGISTER waits for it");
 	take_keys_out(w);
-	if (set)
+	if (set) {
+		take_list_out(w);
 		w->ret->set_id = set->id;
+	}
 	if (known && (!set || w->in->transport != SIP_UDP))
 		sip_work_way(w, &w->in->source, &w->in->destination);
 	else if (set)
@@ -497,6 +508,8 @@ static int response_from_phone(struct sip_work *w)
 	decide_response(policy, protection, w->m.status, is_about_clear(w, listener),
 			w->in->emergency, &d);
 	w->ret->row = d.row;
+	if (d.clean)
+		sip_work_clean(w);
 	if (d.action == DECIDE_FORWARD)
 		return sip_work_forward(w, d.why);
 	snprintf(w->ret->why, sizeof(w->ret->why), "%s", d.why);

@@ -307,16 +307,6 @@ static void drop_unanswered(const struct request *r)
 		sa_set_drop(unanswered, "challenge-rejected");
 }
 
-/* RFC 3329 2.3.1 */
-static void clean(struct sip_edits *edits)
-{
-	sip_edit_remove(edits, SIP_SECURITY_CLIENT);
-	sip_edit_remove(edits, SIP_SECURITY_SERVER);
-	sip_edit_remove(edits, SIP_SECURITY_VERIFY);
-	sip_edit_remove_tag(edits, SIP_REQUIRE, OPTION_TAG_SEC_AGREE);
-	sip_edit_remove_tag(edits, SIP_PROXY_REQUIRE, OPTION_TAG_SEC_AGREE);
-}
-
 /* TS 33.203 6.1.5: what the phone says of its own integrity never passes. @value NULL: and nothing
  * takes its place. */
 static void set_integrity(struct sip_work *w, enum sip_name name, const char *value)
@@ -392,7 +382,7 @@ static int forward(struct request *r, const struct decision *d)
 		ret->is_protected = true;
 	}
 	if (d->clean)
-		clean(&r->w->edits);
+		sip_work_clean(r->w);
 	if (r->facts.method == DECIDE_METHOD_REGISTER)
 		return forward_register(r, d);
 	set_integrity(r->w, SIP_AUTHORIZATION, NULL);

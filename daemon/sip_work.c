@@ -9,6 +9,7 @@
  */
 #include "daemon/sip_work.h"
 #include "daemon/security_server.h"
+#include "proto/option_tag.h"
 #include "proto/sip_reply.h"
 
 #include <errno.h>
@@ -115,6 +116,16 @@ int sip_work_reply(struct sip_work *w, unsigned int code, const char *phrase, co
 	if (sip_reply_write(&w->m, &reply, &w->ret->message, &w->ret->message_bytes) < 0)
 		return no_memory(w);
 	return 0;
+}
+
+/* RFC 3329 2.3.1 */
+void sip_work_clean(struct sip_work *w)
+{
+	sip_edit_remove(&w->edits, SIP_SECURITY_CLIENT);
+	sip_edit_remove(&w->edits, SIP_SECURITY_SERVER);
+	sip_edit_remove(&w->edits, SIP_SECURITY_VERIFY);
+	sip_edit_remove_tag(&w->edits, SIP_REQUIRE, OPTION_TAG_SEC_AGREE);
+	sip_edit_remove_tag(&w->edits, SIP_PROXY_REQUIRE, OPTION_TAG_SEC_AGREE);
 }
 
 char *sip_work_demand(const struct config_listener *listener, const char *list)

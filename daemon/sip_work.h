@@ -31,6 +31,9 @@ int sip_work_drop(struct sip_work *w, enum reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int sip_work_reply(struct sip_work *w, unsigned int code, const char *phrase, const char *headers);
 
+/* Take out of a message from a phone what is between it and us: the three headers, the tag. */
+void sip_work_clean(struct sip_work *w);
+
 /* What goes with a 421 or 494: the listener's list, or @list when it is not NULL. To be freed; NULL
  * when memory is short. */
 char *sip_work_demand(const struct config_listener *listener, const char *list);

@@ -109,10 +109,20 @@ static struct span value_or(const struct sec_mechanism *m, const char *param_nam
 	return param ? param->value : span_of(fallback);
 }
 
+static bool has_suite(const struct choose_phone *phone, const struct ipsec_suite *suite)
+{
+	size_t i = 0;
+
+	if (!phone->suites)
+		return !ipsec_suite_fault(suite);
+	while (i < phone->suite_count && !ipsec_suite_equal(&phone->suites[i], suite))
+		i++;
+	return i < phone->suite_count && !ipsec_suite_fault(suite);
+}
+
 /* Does the phone take this ipsec-3gpp entry? One without algorithms cannot be judged: it is chosen
  * and then fails to start. */
-static bool knows_suite(const struct sec_mechanism *m,
-			bool (*suite_ok)(const struct ipsec_suite *suite))
+static bool knows_suite(const struct sec_mechanism *m, const struct choose_phone *phone)
 {
 	const struct ipsec_suite suite = {
 		ipsec_alg_of(value_or(m, "alg", "")),
@@ -121,24 +131,21 @@ static bool knows_suite(const struct sec_mechanism *m,
 		ipsec_mod_of(value_or(m, "mod", "trans")),
 	};
 
-	if (!sec_mechanism_param(m, "alg"))
-		return true;
-	return !ipsec_suite_fault(&suite) && (!suite_ok || suite_ok(&suite));
+	return !sec_mechanism_param(m, "alg") || has_suite(phone, &suite);
 }
 
-static bool knows(const struct sec_mechanism *m, const struct choose_phone *phone,
-		  bool (*suite_ok)(const struct ipsec_suite *suite))
+static bool knows(const struct sec_mechanism *m, const struct choose_phone *phone)
 {
 	enum mechanism_kind kind = mechanism_kind_of(m->name);
 
 	if (kind == MECHANISM_OTHER || !phone->knows[kind] || is_for_media(m))
 		return false;
-	return kind != MECHANISM_IPSEC_3GPP || knows_suite(m, suite_ok);
+	return kind != MECHANISM_IPSEC_3GPP || knows_suite(m, phone);
 }
 
 /* The entry must have its numbers, and all entries the same ones (TS 33.203 7.2 NOTE 1 and 2). */
 static const char *missing_for_sas(const struct sec_header *server, const struct sec_mechanism *m,
-				   struct sec_error *error)
+				   const struct choose_phone *phone, struct sec_error *error)
 {
 	struct sec_header one = only(m);
 	struct ipsec3gpp ipsec;
@@ -148,7 +155,10 @@ static const char *missing_for_sas(const struct sec_header *server, const struct
 		return "ipsec-3gpp is chosen, but has no algorithms, SPIs and ports";
 	if (!r)
 		r = ipsec3gpp_read(server, SEC_SERVER, &ipsec, error);
-	return r ? error->why : NULL;
+	if (r)
+		return error->why;
+	return phone->has_challenge ? NULL : "ipsec-3gpp is chosen, but there is no challenge to "
+					     "make its keys from";
 }
 
 /* NULL, or what is missing to start @m. */
@@ -159,7 +169,7 @@ static const char *missing_to_start(const struct sec_header *server, const struc
 	case CHOOSE_START_CHALLENGE:
 		return phone->has_challenge ? NULL : "digest is chosen, but there is no challenge";
 	case CHOOSE_START_SA_OFFER:
-		return missing_for_sas(server, m, error);
+		return missing_for_sas(server, m, phone, error);
 	case CHOOSE_START_TLS_CONNECTION:
 	case CHOOSE_START_UNKNOWN:
 		break;
@@ -168,8 +178,7 @@ static const char *missing_to_start(const struct sec_header *server, const struc
 }
 
 int choose_for_phone(const struct sec_header *server, const struct choose_phone *phone,
-		     bool (*suite_ok)(const struct ipsec_suite *suite), size_t *ret_index,
-		     char *ret_why, size_t why_cap)
+		     size_t *ret_index, char *ret_why, size_t why_cap)
 {
 	size_t order[SEC_MAX_MECHANISMS];
 	struct sec_error error = {.line = 0};
@@ -179,8 +188,7 @@ int choose_for_phone(const struct sec_header *server, const struct choose_phone 
 
 	text_out_init(&why, ret_why, ret_why ? why_cap : 0);
 	choose_by_preference(server, order);
-	while (i < server->mechanism_count &&
-	       !knows(&server->mechanisms[order[i]], phone, suite_ok))
+	while (i < server->mechanism_count && !knows(&server->mechanisms[order[i]], phone))
 		i++;
 	if (i == server->mechanism_count) {
 		text_out_printf(&why, "no mechanism of Security-Server is known");

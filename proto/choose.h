@@ -41,20 +41,20 @@ int choose_for_server(const struct server_list *server, const struct sec_header 
 /* What the phone can do, and what the answer brought beside Security-Server. */
 struct choose_phone {
 	bool knows[MECHANISM_OTHER]; /* by enum mechanism_kind */
-	bool has_challenge;          /* Proxy-Authenticate or WWW-Authenticate with a nonce */
+	const struct ipsec_suite *suites; /* of ipsec-3gpp; NULL: all that a kernel can carry */
+	size_t suite_count;
+	bool has_challenge; /* Proxy-Authenticate or WWW-Authenticate with a nonce */
 };
 
 /* The entry of @server, a Security-Server, with the highest q among the mechanisms that the phone
  * knows; @ret_index. Entries without q rank behind those with one, in the order of the list. Of
- * ipsec-3gpp only entries count that a Linux kernel can carry; @suite_ok, unless NULL, says which
- * of those the phone can do.
+ * ipsec-3gpp only entries count that a Linux kernel can carry and the phone has among its suites.
  * Returns 0; -ENOENT (nothing known); -ECANCELED: what it takes to start the chosen one is missing,
- * so that somebody changed a list, and the agreement is off (RFC 3329 2.3.1): a digest without a
- * challenge, an ipsec-3gpp entry without alg, SPIs and ports, or with wrong ones. @ret_why, unless
- * NULL, says so in words. */
+ * so that somebody changed a list, and the agreement is off (RFC 3329 2.3.1): no challenge for a
+ * digest or for the keys of ipsec-3gpp, an ipsec-3gpp entry without alg, SPIs and ports, or with
+ * wrong ones. @ret_why, unless NULL, says so in words. */
 int choose_for_phone(const struct sec_header *server, const struct choose_phone *phone,
-		     bool (*suite_ok)(const struct ipsec_suite *suite), size_t *ret_index,
-		     char *ret_why, size_t why_cap);
+		     size_t *ret_index, char *ret_why, size_t why_cap);
 
 /* Write Security-Verify: the whole of @server as it was received, on one line, its mechanisms
  * joined by ", "; folds become one SP. @d_ver, unless NULL: 32 hex digits that go into the digest

@@ -116,13 +116,15 @@ class FrontEnd(pcscf.Pcscf):
 # ---- the test ----
 
 class Bed(lab.Lab):
+    PROGRAM = os.path.abspath(__file__)
+
     def start_front_end(self):
         path = os.path.join(self.directory, "pcscf.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"control": self.control_path, "listeners": self.listeners,
                        "home": self.home}, file)
         self.front_end = self._start(
-            "pcscf", [sys.executable, os.path.abspath(__file__), "--front-end", path],
+            "pcscf", [sys.executable, self.PROGRAM, "--front-end", path],
             self.pcscf_host, json.loads)
         self.wait("pcscf", "ready")
 

@@ -8,7 +8,7 @@
  * of --duration de-register, take all SAs and policies out and exit. A second signal does not wait
  * for the P-CSCF.
  *
- * Exit status: 0 all went well, 1 something failed, 2 wrong usage.
+ * Exit status: 0 all went well, 1 something failed, 2 wrong usage, 3 no security agreement.
  */
 #include <errno.h>
 #include <limits.h>
@@ -31,6 +31,7 @@ enum {
 	EXIT_OK,
 	EXIT_FAILED,
 	EXIT_USAGE,
+	EXIT_NO_AGREEMENT,
 };
 
 /* What the loop polls beside the links. */
@@ -454,6 +455,8 @@ static int run_phone(struct ue *ue)
 	close_parts(ue);
 	if (loop.signal_fd >= 0)
 		close(loop.signal_fd);
+	if (ue->no_agreement)
+		return EXIT_NO_AGREEMENT;
 	if (r < 0 || ue->failed || (!ue->ever_registered && !ue->options.interactive))
 		return EXIT_FAILED;
 	return EXIT_OK;

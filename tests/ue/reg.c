@@ -7,7 +7,7 @@
  * the second makes the new set current. What it replaces is dropped at once when the first was
  * unprotected; else it is still received on until something more comes over the new set, at most
  * --old-set seconds. A 200 to the first keeps the set in use and drops the offered one. A failure
- * never touches the current set.
+ * never touches the current set. A list that nothing of ours can be started from ends the attempt.
  *
  * The time to renew and the end of the registration are kept here. Building the text is
  * register.c, the sets are set.c.
@@ -20,6 +20,7 @@
 
 #include <openssl/crypto.h>
 
+#include "tests/ue/agreement.h"
 #include "tests/ue/event.h"
 #include "tests/ue/register.h"
 
@@ -185,6 +186,13 @@ static void fail(struct ue *ue, const char *why)
 	}
 }
 
+/* RFC 3329 2.3.1: what cannot be agreed on ends the registration. */
+static void fail_agreement(struct ue *ue, const char *why)
+{
+	ue->no_agreement = true;
+	fail(ue, why);
+}
+
 static void fail_errno(struct ue *ue, const char *what, int error)
 {
 	char why[256];
@@ -278,7 +286,7 @@ static void answer_challenge(struct ue *ue, const struct sip_message *m,
 		return;
 	}
 	if (set_agree(&ue->sets, set, m) < 0) {
-		fail(ue, ue->sets.why);
+		fail_agreement(ue, ue->sets.why);
 		return;
 	}
 	tell_agreed(set);
@@ -322,8 +330,8 @@ static void on_challenge(struct ue *ue, const struct sip_message *m)
 	}
 	r = read_challenge(ue, m);
 	if (r < 0) {
-		fail(ue, r == -ENOENT ? "401 without an AKAv1-MD5 challenge"
-				      : "401 with a qop other than auth");
+		fail(ue, r == -ENOENT ? "no AKAv1-MD5 challenge in the answer"
+				      : "a challenge with a qop other than auth");
 		return;
 	}
 	r = ask_card(ue, &answer, auts);
@@ -427,7 +435,8 @@ static void on_success(struct ue *ue, const struct sip_message *m)
 	if (ue->reg.aim == REG_DEREGISTER)
 		on_deregistered(ue);
 	else if (!set && ue->reg.aim == REG_REGISTER)
-		fail(ue, "200 to the unprotected REGISTER: no security agreement was made");
+		fail_agreement(ue,
+			       "200 to the unprotected REGISTER: no security agreement was made");
 	else
 		on_registered(ue, m, set);
 }
@@ -453,6 +462,22 @@ static void fail_status(struct ue *ue, const struct sip_message *m)
 
 	snprintf(why, sizeof(why), "%d %.200s", sip_status(m), sip_reason(m));
 	fail(ue, why);
+}
+
+/* A 421 or 494 brings the P-CSCF's list: with all that starts a mechanism in it, it is as good as a
+ * 401 (RFC 3329 2.3.1). */
+static void on_list(struct ue *ue, const struct sip_message *m)
+{
+	struct agreement agreement;
+	char why[256], whole[320];
+
+	if (agreement_read(m, &ue->options, &agreement, why, sizeof(why)) == 0) {
+		agreement_done(&agreement);
+		on_challenge(ue, m);
+		return;
+	}
+	snprintf(whole, sizeof(whole), "%d: %s", sip_status(m), why);
+	fail_agreement(ue, whole);
 }
 
 /* The sender's view of us, behind a NAT: RFC 3261 18.2.1 */
@@ -489,6 +514,8 @@ static void on_response(void *ctx, const struct sip_message *response,
 		on_challenge(ue, response);
 	else if (status < 300)
 		on_success(ue, response);
+	else if ((status == 421 || status == 494) && ue->reg.state == REG_FIRST)
+		on_list(ue, response);
 	else if (status != 423 || !retry_longer(ue, response))
 		fail_status(ue, response);
 }

@@ -147,13 +147,13 @@ static void put_wrong_verify(struct sip_text *t, const char *verify)
 	const char *digit = port ? strchr(port, '=') : NULL;
 
 	if (!digit) {
-		sip_put(t, "%s", verify);
+		sip_put_header(t, "Security-Verify", span_of(verify));
 		return;
 	}
-	digit += 1 + strspn(digit + 1, " \t\r\n");
+	digit += 1 + strspn(digit + 1, " \t");
 	digit += strspn(digit, "0123456789") - 1;
-	sip_put(t, "%.*s%c%s", (int)(digit - verify), verify, *digit == '1' ? '2' : '1',
-		digit + 1);
+	sip_put(t, "Security-Verify: %.*s%c%s\r\n", (int)(digit - verify), verify,
+		*digit == '1' ? '2' : '1', digit + 1);
 }
 
 static void put_verify(struct sip_text *t, const struct ue *ue, const struct ue_set *set,
@@ -161,12 +161,12 @@ static void put_verify(struct sip_text *t, const struct ue *ue, const struct ue_
 {
 	enum ue_fault fault = second ? ue->options.fault : FAULT_NONE;
 
-	if (!set->security_server || fault == FAULT_NO_VERIFY)
+	if (!set->security_verify || fault == FAULT_NO_VERIFY)
 		return;
 	if (fault == FAULT_WRONG_VERIFY)
-		put_wrong_verify(t, set->security_server);
+		put_wrong_verify(t, set->security_verify);
 	else
-		sip_put(t, "%s", set->security_server);
+		sip_put_header(t, "Security-Verify", span_of(set->security_verify));
 }
 
 static int put_client(struct sip_text *t, const struct ue *ue, const struct ue_set *offered,

@@ -4,8 +4,8 @@
  * put into the kernel with the keys of the challenge, confirmed by the 200, replaced by the next
  * one, removed. When each step happens is reg.c; what an agreement means in SAs is sa_plan.c.
  *
- * A set owns its sockets on port_uc, its SAs and policies, and the list that Security-Verify has to
- * mirror. The sockets on port_us belong to all sets together.
+ * A set owns its sockets on port_uc, its SAs and policies, and its Security-Verify. The sockets on
+ * port_us belong to all sets together.
  *
  * TCP connections are reset before their SAs go: a FIN would need SAs for its answer.
  */
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/ue/agreement.h"
 #include "tests/ue/event.h"
 
 #define PORT_LOW   20000
@@ -223,70 +224,6 @@ int set_security_client(const struct set_table *table, const struct ue_set *set,
 			       false, buf, cap);
 }
 
-static bool was_offered(const struct set_table *table, const struct ipsec_offer *entry)
-{
-	for (size_t i = 0; i < table->options->offer_count; i++)
-		if (!entry->fault && ipsec_suite_equal(&table->options->offers[i], &entry->suite))
-			return true;
-	return false;
-}
-
-/* RFC 3329 2.3.1: the server's preference decides. Without any q: the order of the list. */
-static const struct ipsec_offer *choose(const struct set_table *table,
-					const struct ipsec3gpp *list)
-{
-	const struct ipsec_offer *best = NULL;
-
-	for (size_t i = 0; i < list->offer_count; i++) {
-		const struct ipsec_offer *entry = &list->offers[i];
-
-		if (was_offered(table, entry) && (!best || entry->q_milli > best->q_milli))
-			best = entry;
-	}
-	return best;
-}
-
-static int take_list(struct set_table *table, struct ue_set *set, const struct sec_header *header)
-{
-	struct sec_error error = {.why = ""};
-	struct ipsec3gpp list;
-	const struct ipsec_offer *best;
-
-	if (ipsec3gpp_read(header, SEC_SERVER, &list, &error) < 0) {
-		snprintf(table->why, sizeof(table->why), "Security-Server: %s",
-			 error.why[0] ? error.why : "no ipsec-3gpp in it");
-		return -EINVAL;
-	}
-	best = choose(table, &list);
-	if (!best || list.endpoint.dialect != set->ours.dialect) {
-		snprintf(table->why, sizeof(table->why), "Security-Server: %s",
-			 best ? "not in the dialect of Security-Client"
-			      : "nothing that was offered");
-		return -ENOENT;
-	}
-	set->theirs = list.endpoint;
-	set->suite = best->suite;
-	set->server_port = set->theirs.dialect == IPSEC_DIALECT_24229 ? set->theirs.port_s
-								       : set->theirs.port1;
-	return 0;
-}
-
-/* RFC 3329 2.3.1: Security-Verify mirrors the list, byte for byte, line for line. */
-static char *mirror(const struct span *lines, size_t count)
-{
-	static const char name[] = "Security-Verify: ";
-	size_t n = 1, at = 0;
-	char *text;
-
-	for (size_t i = 0; i < count; i++)
-		n += sizeof(name) - 1 + lines[i].n + 2;
-	text = malloc(n);
-	for (size_t i = 0; text && i < count; i++)
-		at += (size_t)snprintf(text + at, n - at, "%s%.*s\r\n", name, (int)lines[i].n,
-				       lines[i].p);
-	return text;
-}
-
 /* TS 33.203 7.2 NOTE 3: with equal keys, equal SPIs would let a packet be reflected. */
 static void warn_of_reflection(const struct ue_set *set)
 {
@@ -301,31 +238,19 @@ static void warn_of_reflection(const struct ue_set *set)
 
 int set_agree(struct set_table *table, struct ue_set *set, const struct sip_message *challenge)
 {
-	struct span lines[SEC_MAX_LINES];
-	struct sec_error error = {.why = ""};
-	struct sec_header header;
-	size_t count = 0, cursor = 0;
-	int r;
+	struct agreement agreement;
+	int r = agreement_read(challenge, table->options, &agreement, table->why,
+			       sizeof(table->why));
 
-	while (count < SEC_MAX_LINES &&
-	       sip_header_next(challenge, "Security-Server", NULL, &cursor, &lines[count]))
-		count++;
-	if (count == 0) {
-		snprintf(table->why, sizeof(table->why), "no Security-Server in the challenge");
-		return -ENOENT;
-	}
-	r = sec_header_parse(lines, count, &header, &error);
-	if (r < 0) {
-		snprintf(table->why, sizeof(table->why), "Security-Server: %s", error.why);
-		return r;
-	}
-	r = take_list(table, set, &header);
-	sec_header_done(&header);
 	if (r < 0)
 		return r;
-	set->security_server = mirror(lines, count);
+	set->suite = agreement.suite;
+	set->theirs = agreement.theirs;
+	set->security_verify = agreement.verify;
+	set->server_port = set->theirs.dialect == IPSEC_DIALECT_24229 ? set->theirs.port_s
+								       : set->theirs.port1;
 	warn_of_reflection(set);
-	return set->security_server ? 0 : fail(table, -ENOMEM, "Security-Verify");
+	return 0;
 }
 
 /* The fault: requests leave from a port that nobody agreed on. */
@@ -410,7 +335,7 @@ void set_remove(struct set_table *table, struct ue_set *set, const char *reason)
 	close_accepted(table, set);
 	net_close_role(table->net, NET_CLIENT, set->id);
 	sa_kernel_remove(table->kernel, &set->plan);
-	free(set->security_server);
+	free(set->security_verify);
 	memset(set, 0, sizeof(*set));
 	if (was_installed)
 		event_print("sa-removed", "set=%d reason=%s", id, reason);

@@ -27,7 +27,7 @@ struct ue_set {
 	uint16_t client_port;        /* what requests leave from */
 	uint16_t server_port;        /* theirs: what requests go to */
 	struct sa_plan plan;
-	char *security_server;       /* its lines as received, as Security-Verify lines */
+	char *security_verify;       /* its value; NULL before the agreement */
 	int udp_link, tcp_link;      /* -1 = none */
 	int64_t remove_ms;           /* SET_OLD: when it goes at the latest */
 };
@@ -50,9 +50,8 @@ int set_offer(struct set_table *table, struct ue_set **ret_set);
 int set_security_client(const struct set_table *table, const struct ue_set *set, char *buf,
 			size_t cap);
 
-/* Take over the Security-Server of @challenge: the P-CSCF's numbers, and of its list the entry with
- * the highest q that was offered (the first one when there is no q).
- * Returns 0 or -EINVAL, -ENOENT (no Security-Server, or nothing in common), with @table->why. */
+/* Take over what the Security-Server of @challenge says: agreement_read(), whose errors it
+ * returns, with @table->why. */
 int set_agree(struct set_table *table, struct ue_set *set, const struct sip_message *challenge);
 
 /* SAs and policies into the kernel. Returns 0 or -errno with @table->why. */

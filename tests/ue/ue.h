@@ -21,6 +21,7 @@ struct ue {
 	struct reg reg;
 	struct call_table calls;
 	bool failed; /* for the exit status */
+	bool no_agreement; /* and that was the reason */
 	bool ever_registered;
 	bool stopping; /* exit as soon as the registration is gone */
 };

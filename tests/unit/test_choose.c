@@ -143,19 +143,13 @@ static const struct choose_phone knows_all = {
 	.has_challenge = true,
 };
 
-static bool sha_1_only(const struct ipsec_suite *suite)
-{
-	return suite->alg == IPSEC_ALG_HMAC_SHA_1_96;
-}
-
 /* @index of the choice; below 0 the error, with @words in the reason. */
-static void phone(const char *server, const struct choose_phone *p,
-		  bool (*suite_ok)(const struct ipsec_suite *), long index, const char *words)
+static void phone(const char *server, const struct choose_phone *p, long index, const char *words)
 {
 	struct sec_header header = parsed(server);
 	size_t chosen = 99;
 	char why[128] = "untouched";
-	int r = choose_for_phone(&header, p, suite_ok, &chosen, why, sizeof(why));
+	int r = choose_for_phone(&header, p, &chosen, why, sizeof(why));
 
 	if (r != (index < 0 ? (int)index : 0) || chosen != (index < 0 ? 99 : (size_t)index))
 		fail_msg("'%s': %d, mechanism %zu: %s", server, r, chosen, why);
@@ -169,26 +163,26 @@ static void B4_the_phone_takes_the_highest_q_that_it_knows(void **state)
 	struct choose_phone p = knows_all;
 
 	(void)state;
-	phone("ipsec-ike;q=0.1, tls;q=0.2, foo;q=0.3", &p, NULL, 1, "");
-	phone("digest;q=0.5, tls;q=0.2", &p, NULL, 0, "");
+	phone("ipsec-ike;q=0.1, tls;q=0.2, foo;q=0.3", &p, 1, "");
+	phone("digest;q=0.5, tls;q=0.2", &p, 0, "");
 	p.knows[MECHANISM_DIGEST] = false;
-	phone("digest;q=0.5, tls;q=0.2", &p, NULL, 1, "");
-	phone("tls;q=0, foo;q=1", &p, NULL, 0, "");
-	phone("ipsec-man;q=0.2, ipsec-ike;q=0.21", &p, NULL, 1, "");
+	phone("digest;q=0.5, tls;q=0.2", &p, 1, "");
+	phone("tls;q=0, foo;q=1", &p, 0, "");
+	phone("ipsec-man;q=0.2, ipsec-ike;q=0.21", &p, 1, "");
 }
 
 static void A4_the_phone_takes_the_order_of_a_list_without_q(void **state)
 {
 	(void)state;
-	phone("foo, tls, digest", &knows_all, NULL, 1, "");
-	phone("tls, digest;q=0.001", &knows_all, NULL, 1, "");
+	phone("foo, tls, digest", &knows_all, 1, "");
+	phone("tls, digest;q=0.001", &knows_all, 1, "");
 }
 
 static void C10_the_phone_never_takes_an_entry_for_media(void **state)
 {
 	(void)state;
-	phone("tls;q=0.9;mediasec, digest;q=0.1", &knows_all, NULL, 1, "");
-	phone("tls;mediasec", &knows_all, NULL, -ENOENT, "no mechanism");
+	phone("tls;q=0.9;mediasec, digest;q=0.1", &knows_all, 1, "");
+	phone("tls;mediasec", &knows_all, -ENOENT, "no mechanism");
 }
 
 static void B4_without_a_challenge_digest_is_aborted_and_nothing_else_taken(void **state)
@@ -197,20 +191,31 @@ static void B4_without_a_challenge_digest_is_aborted_and_nothing_else_taken(void
 
 	(void)state;
 	p.has_challenge = false;
-	phone("digest;q=0.5, tls;q=0.2", &p, NULL, -ECANCELED, "no challenge");
-	phone("digest;q=0.1, tls;q=0.2", &p, NULL, 1, "");
+	phone("digest;q=0.5, tls;q=0.2", &p, -ECANCELED, "no challenge");
+	phone("digest;q=0.1, tls;q=0.2", &p, 1, "");
 }
 
 static void B4_ipsec_3gpp_without_good_numbers_is_aborted(void **state)
 {
 	(void)state;
-	phone("ipsec-3gpp;q=0.9;alg=hmac-sha-1-96" NUMBERS ", tls;q=0.1", &knows_all, NULL, 0, "");
-	phone("ipsec-3gpp;q=0.1", &knows_all, NULL, -ECANCELED, "has no algorithms");
-	phone("ipsec-3gpp;q=0.9, tls;q=0.1", &knows_all, NULL, -ECANCELED, "has no algorithms");
-	phone("ipsec-3gpp;q=0.9;alg=aes-gmac, tls;q=0.1", &knows_all, NULL, -ECANCELED,
+	phone("ipsec-3gpp;q=0.9;alg=hmac-sha-1-96" NUMBERS ", tls;q=0.1", &knows_all, 0, "");
+	phone("ipsec-3gpp;q=0.1", &knows_all, -ECANCELED, "has no algorithms");
+	phone("ipsec-3gpp;q=0.9, tls;q=0.1", &knows_all, -ECANCELED, "has no algorithms");
+	phone("ipsec-3gpp;q=0.9;alg=aes-gmac, tls;q=0.1", &knows_all, -ECANCELED,
 	      "without spi-c");
 	phone("ipsec-3gpp;alg=aes-gmac;spi-c=1;spi-s=4294967296;port-c=1;port-s=2", &knows_all,
-	      NULL, -ECANCELED, "spi-s is above");
+	      -ECANCELED, "spi-s is above");
+}
+
+static void B4_without_a_challenge_ipsec_3gpp_has_no_keys(void **state)
+{
+	struct choose_phone p = knows_all;
+
+	(void)state;
+	p.has_challenge = false;
+	phone("ipsec-3gpp;q=0.9;alg=aes-gmac" NUMBERS ", tls;q=0.1", &p, -ECANCELED, "its keys");
+	phone("ipsec-3gpp;q=0.9, tls;q=0.1", &p, -ECANCELED, "has no algorithms");
+	phone("ipsec-3gpp;q=0.1;alg=aes-gmac" NUMBERS ", tls;q=0.2", &p, 1, "");
 }
 
 static void C7_ipsec_3gpp_with_two_sets_of_numbers_is_aborted(void **state)
@@ -218,18 +223,24 @@ static void C7_ipsec_3gpp_with_two_sets_of_numbers_is_aborted(void **state)
 	(void)state;
 	phone("ipsec-3gpp;q=0.9;alg=aes-gmac" NUMBERS ", ipsec-3gpp;q=0.8;alg=hmac-sha-1-96;"
 	      "spi-c=5000;spi-s=4097;port-c=6100;port-s=6101",
-	      &knows_all, NULL, -ECANCELED, "differs from the first");
+	      &knows_all, -ECANCELED, "differs from the first");
 }
 
 static void C8_a_combination_the_phone_cannot_do_is_passed_over(void **state)
 {
 	const char *list = "ipsec-3gpp;q=0.9;alg=foo" NUMBERS ", ipsec-3gpp;q=0.8;alg=null;"
 			   "ealg=aes-gcm" NUMBERS ", ipsec-3gpp;q=0.7;alg=hmac-sha-1-96" NUMBERS;
+	const struct ipsec_suite sha_1 = {.alg = IPSEC_ALG_HMAC_SHA_1_96};
+	struct choose_phone p = knows_all;
 
 	(void)state;
-	phone(list, &knows_all, NULL, 1, "");
-	phone(list, &knows_all, sha_1_only, 2, "");
-	phone("ipsec-3gpp;alg=null" NUMBERS, &knows_all, NULL, -ENOENT, "no mechanism");
+	phone(list, &knows_all, 1, "");
+	p.suites = &sha_1;
+	p.suite_count = 1;
+	phone(list, &p, 2, "");
+	p.suite_count = 0;
+	phone(list, &p, -ENOENT, "no mechanism");
+	phone("ipsec-3gpp;alg=null" NUMBERS, &knows_all, -ENOENT, "no mechanism");
 }
 
 /* ---- the mirror ---- */
@@ -349,6 +360,7 @@ int main(void)
 		cmocka_unit_test(C10_the_phone_never_takes_an_entry_for_media),
 		cmocka_unit_test(B4_without_a_challenge_digest_is_aborted_and_nothing_else_taken),
 		cmocka_unit_test(B4_ipsec_3gpp_without_good_numbers_is_aborted),
+		cmocka_unit_test(B4_without_a_challenge_ipsec_3gpp_has_no_keys),
 		cmocka_unit_test(C7_ipsec_3gpp_with_two_sets_of_numbers_is_aborted),
 		cmocka_unit_test(C8_a_combination_the_phone_cannot_do_is_passed_over),
 		cmocka_unit_test(B5_the_whole_list_is_mirrored_as_it_was),

@@ -453,7 +453,7 @@ static void D14_responses_in_clear_are_errors_about_clear_requests_or_emergencie
 	assert_false(d.clean);
 }
 
-static void A8_methods_are_those_of_table_1_and_all_that_came_later(void **state)
+static void A8_M1_M3_methods_are_those_of_table_1_and_all_that_came_later(void **state)
 {
 	static const char *const carry[] = {"BYE", "INVITE", "OPTIONS", "REGISTER", "SUBSCRIBE",
 					    "NOTIFY", "INFO", "UPDATE", "MESSAGE", "PUBLISH",
@@ -492,7 +492,7 @@ int main(void)
 		cmocka_unit_test(B12_tls_counts_as_protected_where_configured),
 		cmocka_unit_test(
 			D14_responses_in_clear_are_errors_about_clear_requests_or_emergencies),
-		cmocka_unit_test(A8_methods_are_those_of_table_1_and_all_that_came_later),
+		cmocka_unit_test(A8_M1_M3_methods_are_those_of_table_1_and_all_that_came_later),
 		cmocka_unit_test(the_actions_have_names),
 	};
 

@@ -727,17 +727,25 @@ static void A3_what_is_written_reads_back_with_distinct_descending_q(void **stat
 
 /* ---- real headers ---- */
 
-/* "24.229 SPI_C SPI_S PORT_C PORT_S OFFERS" and so on, as it would stand in the file. */
-static void describe(const struct ipsec3gpp *got, char *buf, size_t cap)
+/* "24.229 SPI_C SPI_S PORT_C PORT_S OFFER..." and so on, as it would stand in the file. */
+static void describe(const struct ipsec3gpp *got, struct text_out *out)
 {
 	const struct ipsec_endpoint *e = &got->endpoint;
 
 	if (e->dialect == IPSEC_DIALECT_24229)
-		snprintf(buf, cap, "24.229 %u %u %u %u %zu", e->spi_c, e->spi_s, e->port_c,
-			 e->port_s, got->offer_count);
+		text_out_printf(out, "24.229 %u %u %u %u", e->spi_c, e->spi_s, e->port_c,
+				e->port_s);
 	else
-		snprintf(buf, cap, "rfc3329 %u %u %u %zu", e->spi, e->port1, e->port2,
-			 got->offer_count);
+		text_out_printf(out, "rfc3329 %u %u %u", e->spi, e->port1, e->port2);
+	for (size_t i = 0; i < got->offer_count; i++) {
+		const struct ipsec_suite *suite = &got->offers[i].suite;
+
+		assert_int_equal(suite->mod, IPSEC_MOD_TRANS);
+		text_out_printf(out, " %s/%s", ipsec_alg_name(suite->alg),
+				ipsec_ealg_name(suite->ealg));
+		if (suite->prot != IPSEC_PROT_ESP)
+			text_out_printf(out, "/%s", ipsec_prot_name(suite->prot));
+	}
 }
 
 /* One line of the file, cut at its tab. */
@@ -747,7 +755,8 @@ static void check_real_header(const char *expected, const char *header)
 	struct sec_error error = {0};
 	enum sec_header_kind kind;
 	struct ipsec3gpp got;
-	char found[200];
+	struct text_out out;
+	char found[400];
 	int r;
 
 	assert_non_null(colon);
@@ -755,7 +764,8 @@ static void check_real_header(const char *expected, const char *header)
 			 0);
 	r = read_as(kind, colon + 1, &got, &error);
 	if (r == 0) {
-		describe(&got, found, sizeof(found));
+		text_out_init(&out, found, sizeof(found));
+		describe(&got, &out);
 		for (size_t i = 0; i < got.offer_count; i++)
 			assert_null(got.offers[i].fault);
 	} else if (r == -ENOENT) {

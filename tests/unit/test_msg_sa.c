@@ -171,7 +171,7 @@ static void newsa_esp_ipv4_transport_md5_des3(void **state)
 			       MD5 DES3 REPLAY_64);
 }
 
-static void newsa_esp_ipv4_transport_gcm_has_no_other_algorithm(void **state)
+static void C2_newsa_esp_ipv4_transport_gcm_has_no_other_algorithm(void **state)
 {
 	struct xfrm_sa sa = uplink(AF_INET, IPPROTO_ESP, XFRM_ALGO_NONE, XFRM_GCM_AES);
 
@@ -651,7 +651,7 @@ int main(void)
 		cmocka_unit_test(newsa_esp_ipv4_transport_sha1_aes),
 		cmocka_unit_test(newsa_esp_ipv6_transport_md5_null_without_limit),
 		cmocka_unit_test(newsa_esp_ipv4_transport_md5_des3),
-		cmocka_unit_test(newsa_esp_ipv4_transport_gcm_has_no_other_algorithm),
+		cmocka_unit_test(C2_newsa_esp_ipv4_transport_gcm_has_no_other_algorithm),
 		cmocka_unit_test(newsa_esp_ipv6_tunnel_gmac),
 		cmocka_unit_test(newsa_udp_encapsulation_carries_ports_threshold_and_interface),
 		cmocka_unit_test(newsa_without_threshold_does_not_mention_it),

@@ -385,7 +385,7 @@ static struct sa_set *challenged_again(const struct sa_set *set)
 
 /* ---- registration ---- */
 
-static void E15_a_first_register_passes_cleaned_and_makes_nothing(void **state)
+static void E15_R7_a_first_register_passes_cleaned_and_makes_nothing(void **state)
 {
 	(void)state;
 	first_register(
@@ -456,7 +456,7 @@ static void E5_the_401_to_a_clear_register_goes_in_clear(void **state)
 	assert_way(5060, 40000);
 }
 
-static void C9_the_answer_on_the_temporary_set_passes_and_200_confirms(void **state)
+static void C9_R5_the_answer_on_the_temporary_set_passes_and_200_confirms(void **state)
 {
 	struct sa_set *set = challenged(FIRST);
 
@@ -931,7 +931,7 @@ static void a_reply_repeated_is_the_same(void **state)
 
 /* ---- what phones must not do ---- */
 
-static void B5_a_changed_list_on_the_temporary_set_is_refused(void **state)
+static void B5_R6_a_changed_list_on_the_temporary_set_is_refused(void **state)
 {
 	struct sa_set *set = challenged(FIRST);
 	char *q;
@@ -1256,7 +1256,7 @@ static void B5_each_request_may_have_to_have_a_security_verify(void **state)
 	assert_forwarded();
 }
 
-static void an_ACK_is_never_answered_and_a_PRACK_not_held_against_it(void **state)
+static void M2_an_ACK_is_never_answered_and_a_PRACK_not_held_against_it(void **state)
 {
 	struct sa_set *set = registered();
 
@@ -1267,6 +1267,9 @@ static void an_ACK_is_never_answered_and_a_PRACK_not_held_against_it(void **stat
 	assert_not("Security-Verify");
 	request(other("PRACK", "Security-Verify: tls\r\n"));
 	assert_forwarded();
+	request(other("CANCEL", "Security-Verify: tls\r\nSecurity-Client: tls\r\n"));
+	assert_forwarded();
+	assert_not("Security-");
 	clear_input();
 	request(other("ACK", ""));
 	assert_dropped();
@@ -1277,7 +1280,7 @@ static void an_ACK_is_never_answered_and_a_PRACK_not_held_against_it(void **stat
 	assert_dropped();
 }
 
-static void B3_B10_a_clear_request_is_told_what_to_do(void **state)
+static void R1_R2_R3_R4_B3_B8_B10_a_clear_request_is_told_what_to_do(void **state)
 {
 	static const struct {
 		const char *headers;
@@ -1451,7 +1454,7 @@ static void B4_a_reregistration_that_cannot_have_a_set_is_told_what_else_starts(
 	assert_int_equal(set->state, SA_SET_CURRENT);
 }
 
-static void a_register_without_ipsec_is_told_so(void **state)
+static void R8_a_register_without_ipsec_is_told_so(void **state)
 {
 	(void)state;
 	first_register(EMPTY CONTACT);
@@ -1475,7 +1478,7 @@ static void a_bad_offer_on_an_established_set_is_told(void **state)
 	assert_way_over(set);
 }
 
-static void an_emergency_passes_in_clear(void **state)
+static void R10_an_emergency_passes_in_clear(void **state)
 {
 	(void)state;
 	clear_input();
@@ -1748,6 +1751,263 @@ static void a_first_message_on_a_new_set_may_be_a_response(void **state)
 	assert_int_equal(fresh->state, SA_SET_CURRENT);
 }
 
+/* ---- rows of the norm in whole messages ---- */
+
+static void A8_headers_where_they_do_not_belong_are_ignored(void **state)
+{
+	static const char *const STRANGE[] = {"Security-Server: tls\r\n", "Security-Server: ;;\r\n"};
+	const char *plain = "Content-Length: 0\r\n";
+	struct sa_set *set;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(STRANGE); i++) {
+		clear_input();
+		request(other("INVITE", STRANGE[i]));
+		assert_replied(421);
+		assert_int_equal(got.row, 4);
+	}
+	set = registered();
+	for (size_t i = 0; i < COUNT_OF(STRANGE); i++) {
+		char headers[200];
+
+		snprintf(headers, sizeof(headers), "%sSecurity-Client: ;;\r\n%s", STRANGE[i], plain);
+		over(set);
+		request(other("INVITE", headers));
+		assert_forwarded();
+		assert_string_equal(got.message, other("INVITE", plain));
+	}
+}
+
+static const char *ringing_with(const char *status, const char *headers)
+{
+	snprintf(text, sizeof(text),
+		 "SIP/2.0 %s\r\nVia: SIP/2.0/UDP " UE ":5064;branch=z9hG4bKi\r\n"
+		 "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: d\r\n"
+		 "CSeq: 1 INVITE\r\n%s\r\n", status, headers);
+	return text;
+}
+
+static void A8_a_list_reaches_the_phone_in_401_421_and_494_only(void **state)
+{
+	static const char list[] = "Security-Server: tls\r\n";
+	struct sa_set *set;
+
+	(void)state;
+	first_register(FIRST);
+	response(challenge_with(KEYS "\r\nSecurity-Server: tls"));
+	assert_not("Security-Server: tls");
+	assert_has("Security-Server: ipsec-3gpp");
+	set = set_of(got.set_id);
+	answer_challenge(set);
+	accept_it("Security-Server: tls\r\nExpires: 3600\r\n");
+	assert_not("Security-Server");
+	in = (struct sip_input){0};
+	response(ringing_with("183 Session Progress", list));
+	assert_string_equal(got.message, ringing_with("183 Session Progress", ""));
+	response(ringing_with("200 OK", list));
+	assert_string_equal(got.message, ringing_with("200 OK", ""));
+	response(ringing_with("494 Security Agreement Required", list)); /* of somebody behind us */
+	assert_string_equal(got.message, ringing_with("494 Security Agreement Required", list));
+	assert_way_over(set);
+}
+
+static void A8_a_response_of_the_phone_passes_without_the_three_headers(void **state)
+{
+	struct sa_set *set = registered();
+	const char *with = "Security-Server: tls\r\nSecurity-Verify: tls\r\nX: y\r\n"
+			   "Security-Client: ;;\r\nRequire: sec-agree,100rel\r\n";
+
+	(void)state;
+	over(set);
+	response_from_phone(ringing_with("183 Session Progress", with));
+	assert_forwarded();
+	assert_string_equal(got.message, ringing_with("183 Session Progress",
+						      "X: y\r\nRequire: 100rel\r\n"));
+}
+
+static void A9_compact_names_are_other_headers(void **state)
+{
+	static const char *const NAMES[] = {"s", "sc", "z"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(NAMES); i++) {
+		char headers[512];
+
+		snprintf(headers, sizeof(headers), EMPTY CONTACT "%s: " CLIENT "\r\n", NAMES[i]);
+		first_register(headers);
+		assert_replied(421);
+		snprintf(headers, sizeof(headers), "%s: tls\r\n" FIRST, NAMES[i]);
+		first_register(headers);
+		assert_forwarded();
+		snprintf(headers, sizeof(headers), "\r\n%s: tls\r\n", NAMES[i]);
+		assert_has(headers);
+	}
+}
+
+static void B6_sec_agree_goes_and_nothing_else_changes(void **state)
+{
+	struct sa_set *set = registered();
+
+	(void)state;
+	over(set);
+	request(other("INVITE", "Require: sec-agree, 100rel\r\nProxy-Require: Sec-Agree\r\n"
+				"require:sec-agree\r\nSupported: sec-agree , path\r\n"
+				"Proxy-Require: a,sec-agree\r\n"));
+	assert_forwarded();
+	assert_string_equal(got.message,
+			    other("INVITE", "Require: 100rel\r\nSupported: sec-agree , path\r\n"
+					    "Proxy-Require: a\r\n"));
+}
+
+static void B11_the_extension_is_switched_for_each_listener(void **state)
+{
+	const char *headers = "Require: sec-agree\r\nSecurity-Client: tls\r\n";
+
+	(void)state;
+	world.config.listeners[1] = world.config.listeners[0];
+	world.config.listeners[1].address = world_ip("192.0.2.2");
+	world.config.listeners[1].decide.sec_agree = false;
+	world.config.listener_count = 2;
+	clear_input();
+	request(other("INVITE", headers));
+	assert_replied(494);
+	in.destination = place("192.0.2.2", 5060);
+	request(other("INVITE", headers));
+	assert_forwarded();
+	assert_string_equal(got.message, other("INVITE", headers));
+}
+
+/* The way that a request to the phone is shown is that of one of our outbound SAs. */
+static void B13_the_agreed_sas_carry_requests_to_the_phone(void **state)
+{
+	struct sa_set *set = registered();
+	const struct xfrm_sa_id id = {.dst = set->ue_address, .spi = 1002, .proto = IPPROTO_ESP};
+	const struct fake_sa *down = fake_xfrm_sa(&id);
+
+	(void)state;
+	clear_input();
+	in.source = (struct sip_place){0};
+	in.destination = place(UE, 5064);
+	request_to_phone(other("INVITE", ""));
+	assert_forwarded();
+	assert_int_equal(got.set_id, set->id);
+	assert_non_null(down);
+	assert_true(ip_equal(&down->sa.sel.src, &got.send_from.address));
+	assert_true(ip_equal(&down->sa.sel.dst, &got.send_to.address));
+	assert_int_equal(down->sa.sel.sport, got.send_from.port);
+	assert_int_equal(down->sa.sel.dport, got.send_to.port);
+	assert_int_equal(down->sa.sel.dport, 5064);
+}
+
+static void B16_the_sas_live_as_long_as_the_registration(void **state)
+{
+	struct sa_set *set = registered();
+	const int64_t slack_s = set->listener->timers.kernel_slack_s;
+
+	(void)state;
+	assert_int_equal(sa_set_left_s(set), 3600 + 30);
+	assert_int_equal(world_kernel_left_s(set), 3600 + 30 + slack_s);
+	fake_clock_advance_s(3000);
+	reregister(set, AGAIN);
+	accept_it("Contact: <sip:u@" UE ":5064>;expires=7200\r\n");
+	assert_int_equal(world_kernel_left_s(set), 7200 + 30 + slack_s);
+	fake_clock_advance_s(7200 + 29);
+	assert_int_equal(fake_xfrm.sa_count, 4);
+	fake_clock_advance_s(1);
+	assert_int_equal(fake_xfrm.sa_count, 0);
+	assert_int_equal(world_sets(), 0);
+}
+
+static void C2_aes_gcm_is_a_128_bit_key_and_a_16_octet_ICV_in_the_kernel(void **state)
+{
+	uint8_t ck[16];
+
+	(void)state;
+	assert_int_equal(text_from_hex(span_of(CK), ck, sizeof(ck)), 0);
+	challenged(EMPTY CONTACT
+		   "Security-Client: ipsec-3gpp;alg=null;ealg=aes-gcm" NUMBERS "\r\n");
+	for (size_t i = 0; i < 4; i++) {
+		const struct fake_step *step = fake_xfrm_step(FAKE_ADD_SA, i);
+		const struct xfrm_algo_info *info = xfrm_algo_info(step->sa.enc.algo);
+
+		assert_int_equal(step->sa.auth.algo, XFRM_ALGO_NONE);
+		assert_string_equal(info->name, "rfc4106(gcm(aes))");
+		assert_int_equal(info->icv_bits, 16 * 8);
+		assert_int_equal(info->key_bytes, 128 / 8 + 4); /* and the salt, RFC 4106 8.1 */
+		assert_memory_equal(step->sa.enc.bytes, ck, sizeof(ck));
+	}
+}
+
+static void C10_a_register_with_entries_for_media_alone_offers_nothing(void **state)
+{
+	(void)state;
+	first_register(EMPTY CONTACT "Security-Client: sdes-srtp;mediasec, " CLIENT ";mediasec\r\n");
+	assert_replied(421);
+	first_register(EMPTY CONTACT "Security-Client: sdes-srtp;mediasec, " CLIENT "\r\n");
+	assert_forwarded();
+	assert_int_equal(got.row, 7);
+}
+
+static void R8_a_register_without_ipsec_is_the_policys(void **state)
+{
+	enum decide_clear *policy = &world.config.listeners[0].decide.register_without_ipsec;
+
+	(void)state;
+	*policy = DECIDE_CLEAR_FORBID;
+	first_register(EMPTY CONTACT "Security-Client: tls\r\n");
+	assert_replied(403);
+	assert_int_equal(got.row, 8);
+	*policy = DECIDE_CLEAR_DISCARD;
+	first_register(EMPTY CONTACT);
+	assert_dropped();
+	assert_int_equal(got.row, 8);
+	*policy = DECIDE_CLEAR_FORWARD;
+	first_register(EMPTY CONTACT "Require: sec-agree\r\nSecurity-Client: tls\r\n");
+	assert_forwarded();
+	assert_int_equal(got.row, 8);
+	assert_not("Security-Client");
+	assert_not("sec-agree");
+	response(to_registration("200 OK", CONTACT));
+	assert_forwarded();
+	assert_int_equal(world_sets(), 0);
+}
+
+static void R9_another_clear_request_is_the_policys(void **state)
+{
+	enum decide_clear *policy = &world.config.listeners[0].decide.other_clear;
+
+	(void)state;
+	clear_input();
+	*policy = DECIDE_CLEAR_FORBID;
+	request(other("INVITE", "Require: sec-agree\r\n"));
+	assert_replied(403);
+	assert_int_equal(got.row, 9);
+	assert_not("Security-Server");
+	request(other("ACK", ""));
+	assert_dropped();
+	*policy = DECIDE_CLEAR_DISCARD;
+	request(other("INVITE", "v: SIP/2.0/UDP other\r\n"));
+	assert_dropped();
+	assert_int_equal(got.row, 9);
+}
+
+static void S7_an_empty_or_unreadable_list_is_another_one(void **state)
+{
+	static const char *const LISTS[] = {"", ";;", "ipsec-3gpp;q=0.1, tls;q=0.1"};
+	struct sa_set *set = registered();
+
+	(void)state;
+	over(set);
+	for (size_t i = 0; i < COUNT_OF(LISTS); i++) {
+		char headers[100];
+
+		snprintf(headers, sizeof(headers), "Security-Verify: %s\r\n", LISTS[i]);
+		request(other("INVITE", headers));
+		assert_replied(494);
+		assert_int_equal(got.row, 6);
+	}
+}
+
 /* ---- no messages ---- */
 
 static void what_is_no_message_is_dropped(void **state)
@@ -1879,11 +2139,11 @@ static void out_of_memory_is_an_answer_and_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(E15_a_first_register_passes_cleaned_and_makes_nothing),
+		T(E15_R7_a_first_register_passes_cleaned_and_makes_nothing),
 		T(E14_the_401_loses_its_keys_and_gets_the_list),
 		T(the_keys_of_the_401_are_those_of_the_SAs),
 		T(E5_the_401_to_a_clear_register_goes_in_clear),
-		T(C9_the_answer_on_the_temporary_set_passes_and_200_confirms),
+		T(C9_R5_the_answer_on_the_temporary_set_passes_and_200_confirms),
 		T(E7_a_challenged_reregistration_makes_a_new_set_beside_the_old),
 		T(E16_a_reregistration_without_challenge_extends),
 		T(E1_a_shorter_registration_shortens_nothing),
@@ -1911,7 +2171,7 @@ int main(void)
 		T(nobody_takes_the_transaction_of_another_phone),
 		T(a_late_401_is_dropped_with_its_keys),
 		T(a_reply_repeated_is_the_same),
-		T(B5_a_changed_list_on_the_temporary_set_is_refused),
+		T(B5_R6_a_changed_list_on_the_temporary_set_is_refused),
 		T(B5_494_carries_the_list_that_was_sent),
 		T(C9_a_missing_header_on_the_temporary_set_is_refused),
 		T(C9_another_client_header_is_refused),
@@ -1930,8 +2190,8 @@ int main(void)
 		T(B7_a_protected_request_passes_without_the_security_headers),
 		T(B5_a_wrong_list_in_a_request_gets_494_with_the_right_one),
 		T(B5_each_request_may_have_to_have_a_security_verify),
-		T(an_ACK_is_never_answered_and_a_PRACK_not_held_against_it),
-		T(B3_B10_a_clear_request_is_told_what_to_do),
+		T(M2_an_ACK_is_never_answered_and_a_PRACK_not_held_against_it),
+		T(R1_R2_R3_R4_B3_B8_B10_a_clear_request_is_told_what_to_do),
 		T(B1_the_list_is_the_same_whatever_is_offered),
 		T(B4_the_answer_says_what_starts_the_mechanism_in_common),
 		T(B1_B2_a_register_gets_one_list_whatever_it_offers),
@@ -1939,9 +2199,9 @@ int main(void)
 		T(B4_a_set_is_made_too_where_another_mechanism_is_preferred),
 		T(a_register_where_ipsec_3gpp_is_not_listed_begins_no_agreement),
 		T(B4_a_reregistration_that_cannot_have_a_set_is_told_what_else_starts),
-		T(a_register_without_ipsec_is_told_so),
+		T(R8_a_register_without_ipsec_is_told_so),
 		T(a_bad_offer_on_an_established_set_is_told),
-		T(an_emergency_passes_in_clear),
+		T(R10_an_emergency_passes_in_clear),
 		T(E8_an_emergency_registration_is_a_contact_of_its_own),
 		T(the_devices_of_one_user_behind_one_address_are_told_apart),
 		T(B11_without_the_extension_only_the_phones_integrity_goes),
@@ -1954,6 +2214,19 @@ int main(void)
 		T(D16_a_response_to_the_phone_takes_the_set_in_use_or_the_connection),
 		T(D14_responses_of_the_phone_are_held_against_their_set),
 		T(a_first_message_on_a_new_set_may_be_a_response),
+		T(A8_headers_where_they_do_not_belong_are_ignored),
+		T(A8_a_list_reaches_the_phone_in_401_421_and_494_only),
+		T(A8_a_response_of_the_phone_passes_without_the_three_headers),
+		T(A9_compact_names_are_other_headers),
+		T(B6_sec_agree_goes_and_nothing_else_changes),
+		T(B11_the_extension_is_switched_for_each_listener),
+		T(B13_the_agreed_sas_carry_requests_to_the_phone),
+		T(B16_the_sas_live_as_long_as_the_registration),
+		T(C2_aes_gcm_is_a_128_bit_key_and_a_16_octet_ICV_in_the_kernel),
+		T(C10_a_register_with_entries_for_media_alone_offers_nothing),
+		T(R8_a_register_without_ipsec_is_the_policys),
+		T(R9_another_clear_request_is_the_policys),
+		T(S7_an_empty_or_unreadable_list_is_another_one),
 		T(what_is_no_message_is_dropped),
 		T(an_address_without_listener_is_an_error),
 		T(out_of_memory_is_an_answer_and_leaves_nothing),
