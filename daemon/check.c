@@ -54,40 +54,11 @@ static bool is_protected_port(const struct config *config, const struct check *c
 	return false;
 }
 
-/* Does the text that we kept say the same as @got? @ret_why says how not. */
-static bool same_list(const char *kept, const struct lines *got, enum compare_mode mode,
-		      char *ret_why, size_t cap)
-{
-	const struct span line = span_of(kept);
-	struct sec_header a, b;
-	struct sec_error where = { 0 };
-	bool same;
-
-	if (!got->count) {
-		snprintf(ret_why, cap, "it is missing");
-		return false;
-	}
-	if (sec_header_parse(got->line, got->count, &b, &where) < 0) {
-		snprintf(ret_why, cap, "line %zu, offset %zu: %s", where.line + 1,
-			 where.offset, where.why);
-		return false;
-	}
-	if (sec_header_parse(&line, 1, &a, &where) < 0) {
-		sec_header_done(&b);
-		snprintf(ret_why, cap, "out of memory");
-		return false;
-	}
-	same = compare_lists(&a, &b, mode, ret_why, cap);
-	sec_header_done(&a);
-	sec_header_done(&b);
-	return same;
-}
-
 static bool verify_matches(const struct sa_set *set, const struct check *check, char *ret_why,
 			   size_t cap)
 {
-	return same_list(set->security_server, &check->security_verify, set->listener->verify,
-			 ret_why, cap);
+	return lines_same(set->security_server, &check->security_verify, set->listener->verify,
+			  ret_why, cap);
 }
 
 /* Several sets share a flow when a phone came back with the ports of a living set: the answer to the
@@ -150,8 +121,8 @@ static int check_temporary(struct sa_set *set, const struct check *check, struct
 		return refuse(refusal, REASON_WRONG_STATE,
 			      "a temporary set carries nothing but the answer to the challenge");
 	err = check_verify(set, check, refusal);
-	if (!err && !same_list(set->security_client, &check->security_client,
-			       set->listener->verify, why, sizeof(why)))
+	if (!err && !lines_same(set->security_client, &check->security_client,
+				set->listener->verify, why, sizeof(why)))
 		err = refuse(refusal, REASON_CLIENT_MISMATCH,
 			     "Security-Client is not that of the first REGISTER: %s", why);
 	if (!err && check->impi && strcmp(check->impi, set->impi) != 0)

@@ -5,7 +5,7 @@
 #ifndef DAEMON_LINES_H
 #define DAEMON_LINES_H
 
-#include "proto/sec_header.h"
+#include "proto/compare.h"
 
 struct lines {
 	struct span line[SEC_MAX_LINES + 1]; /* one more than the parser takes, for it to refuse */
@@ -14,5 +14,11 @@ struct lines {
 
 /* All lines as one value, joined by ", "; to be freed. NULL when memory is short. */
 char *lines_join(const struct lines *lines);
+
+/* Do the lines @got say the same list as the value @kept? Nothing is not the same as anything, and
+ * neither is what cannot be read. @ret_why, cut to @cap, says the first difference in words; it may
+ * be NULL when @cap is 0. */
+bool lines_same(const char *kept, const struct lines *got, enum compare_mode mode, char *ret_why,
+		size_t cap);
 
 #endif

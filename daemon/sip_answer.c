@@ -509,7 +509,7 @@ static int response_from_phone(struct sip_work *w)
 			w->in->emergency, &d);
 	w->ret->row = d.row;
 	if (d.clean)
-		sip_work_clean(w);
+		sip_agree_clean(&w->edits);
 	if (d.action == DECIDE_FORWARD)
 		return sip_work_forward(w, d.why);
 	snprintf(w->ret->why, sizeof(w->ret->why), "%s", d.why);

@@ -14,9 +14,9 @@
 #include "daemon/sip_flow.h"
 #include "daemon/check.h"
 #include "daemon/log.h"
+#include "daemon/security_server.h"
 #include "daemon/sip_register.h"
 #include "daemon/sip_work.h"
-#include "proto/option_tag.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,13 +37,7 @@ struct request {
 	bool rejects_network; /* the challenge was not from the home network: TS 33.203 6.1.2.2 */
 	struct check_result found;
 	const struct sa_set *refused_set; /* the set that a refusal is about */
-	struct lines client_lines;
-	bool has_client; /* its Security-Client could be read */
-	struct sec_header client;
-	bool nat_refused; /* it could be taken, but for a NAT */
-	bool has_common;
-	struct choose_common common; /* what both have, by our preference */
-	struct sec_error client_error;
+	struct sip_client client;
 };
 
 struct sip_flow *sip_flow_new(struct sa_table *table, const struct config *config)
@@ -130,22 +124,10 @@ static int read_identity(struct request *r, struct refusal *why)
 /* Security-Verify on a TLS connection mirrors the static list, which a 421 or 494 had. */
 static bool mirrors_list(const struct request *r, const struct lines *verify)
 {
-	struct sec_header ours, theirs;
-	char *demand = sip_work_demand(r->listener, NULL);
-	bool same = false;
+	char list[SERVER_LIST_WRITE_BYTES];
 
-	if (demand && sec_header_parse(verify->line, verify->count, &theirs, NULL) == 0) {
-		const char *value = demand + strlen("Security-Server: ");
-		const struct span line = {value, strcspn(value, "\r")};
-
-		if (sec_header_parse(&line, 1, &ours, NULL) == 0) {
-			same = compare_lists(&ours, &theirs, r->listener->verify, NULL, 0);
-			sec_header_done(&ours);
-		}
-		sec_header_done(&theirs);
-	}
-	free(demand);
-	return same;
+	return security_server_write(r->listener, NULL, NULL, list, sizeof(list)) > 0 &&
+	       lines_same(list, verify, r->listener->verify, NULL, 0);
 }
 
 /* The set that a refused message belongs to: the one that was just aborted, else the one that
@@ -200,10 +182,10 @@ static int check_protection(struct request *r, struct refusal *why)
 	};
 
 	snprintf(method, sizeof(method), "%.*s", (int)r->w->m.method.n, r->w->m.method.p);
-	sip_work_lines(r->w, SIP_SECURITY_VERIFY, &verify);
+	sip_agree_lines(&r->w->m, SIP_SECURITY_VERIFY, &verify);
 	if (!decide_method_carries(r->facts.method))
 		verify.count = 0;
-	check.security_client = r->client_lines;
+	check.security_client = r->client.lines;
 	check.security_verify = verify;
 	if (check_message(r->w->flow->table, r->w->flow->config, &check, &r->found, why) == 0) {
 		note_verify(r, &verify);
@@ -245,42 +227,6 @@ static bool is_behind_nat(const struct request *r)
 	const struct ip_addr host = sip_work_via_address(r->w);
 
 	return host.family != AF_UNSPEC && !ip_equal(&host, &r->w->in->source.address);
-}
-
-static enum decide_client judge_offer(struct request *r)
-{
-	const struct select_policy *policy = &r->listener->select;
-	struct ipsec3gpp offered;
-	struct select_result selection;
-	int err;
-
-	if (!server_list_has(&r->listener->mechanisms, MECHANISM_IPSEC_3GPP))
-		return DECIDE_CLIENT_UNUSABLE;
-	err = ipsec3gpp_read(&r->client, SEC_CLIENT, &offered, &r->client_error);
-	if (err == -ENOENT)
-		return DECIDE_CLIENT_UNUSABLE;
-	if (err)
-		return DECIDE_CLIENT_BAD;
-	select_offer(&offered, policy, is_behind_nat(r), &selection);
-	if (selection.found)
-		return DECIDE_CLIENT_USABLE;
-	select_offer(&offered, policy, !is_behind_nat(r), &selection);
-	r->nat_refused = is_behind_nat(r) && selection.found;
-	return DECIDE_CLIENT_UNUSABLE;
-}
-
-static void read_client(struct request *r)
-{
-	const struct lines *lines = &r->client_lines;
-
-	if (!lines->count)
-		return;
-	r->has_client =
-		sec_header_parse(lines->line, lines->count, &r->client, &r->client_error) == 0;
-	r->facts.client = r->has_client ? judge_offer(r) : DECIDE_CLIENT_BAD;
-	r->has_common = r->has_client &&
-			choose_for_server(&r->listener->mechanisms, &r->client,
-					  r->facts.client == DECIDE_CLIENT_USABLE, &r->common) == 0;
 }
 
 /* ---- doing what the table says ---- */
@@ -355,7 +301,7 @@ static int forward_register(struct request *r, const struct decision *d)
 		.impi = r->impi,
 		.impu = r->impu,
 		.set = set,
-		.security_client = &r->client_lines,
+		.security_client = &r->client.lines,
 		.start_agreement = d->start_agreement,
 	};
 	struct refusal why;
@@ -382,7 +328,7 @@ static int forward(struct request *r, const struct decision *d)
 		ret->is_protected = true;
 	}
 	if (d->clean)
-		sip_work_clean(r->w);
+		sip_agree_clean(&r->w->edits);
 	if (r->facts.method == DECIDE_METHOD_REGISTER)
 		return forward_register(r, d);
 	set_integrity(r->w, SIP_AUTHORIZATION, NULL);
@@ -404,7 +350,7 @@ static void note_reason(struct request *r, const struct decision *d)
 		ret->has_reason = false;
 	if (d->code == 400)
 		snprintf(ret->why, sizeof(ret->why), "Security-Client, line %zu, offset %zu: %s",
-			 r->client_error.line + 1, r->client_error.offset, r->client_error.why);
+			 r->client.error.line + 1, r->client.error.offset, r->client.error.why);
 }
 
 /* RFC 3329 2.3.1: the list goes out whole, whatever the phone offers; what starts the mechanism in
@@ -423,9 +369,9 @@ static int answer(struct request *r, const struct decision *d)
 		list = sip_work_demand(r->listener, set ? set->security_server : NULL);
 		if (!list)
 			return refuse(r->w->refusal, REASON_INTERNAL, "out of memory");
-		ret->has_start = r->has_common;
+		ret->has_start = r->client.has_common;
 		if (ret->has_start)
-			ret->start = r->common.start;
+			ret->start = r->client.common.start;
 	}
 	err = sip_work_reply(r->w, d->code, d->phrase,
 			     list             ? list
@@ -450,21 +396,6 @@ static int carry_out(struct request *r, const struct decision *d)
 	return 0;
 }
 
-static void read_facts(struct request *r)
-{
-	const struct sip_message *m = &r->w->m;
-
-	r->facts = (struct decide_facts){
-		.method = decide_method_of(m->method),
-		.via_count = m->via_count,
-		.require_tag = sip_has_tag(m, SIP_REQUIRE, OPTION_TAG_SEC_AGREE),
-		.proxy_require_tag = sip_has_tag(m, SIP_PROXY_REQUIRE, OPTION_TAG_SEC_AGREE),
-		.supported_tag = sip_has_tag(m, SIP_SUPPORTED, OPTION_TAG_SEC_AGREE),
-		.emergency = r->w->in->emergency || sip_is_emergency(m),
-	};
-	sip_work_lines(r->w, SIP_SECURITY_CLIENT, &r->client_lines);
-}
-
 static int judge(struct request *r)
 {
 	const bool is_register = r->facts.method == DECIDE_METHOD_REGISTER;
@@ -478,13 +409,14 @@ static int judge(struct request *r)
 	if (is_register && r->found.set && check_register(r, &why) < 0)
 		return refused(r, &why);
 	if (r->listener->decide.sec_agree)
-		read_client(r);
+		r->facts.client = sip_agree_client(r->listener, is_behind_nat(r), &r->client);
 	if (is_register && r->found.set && r->facts.client == DECIDE_CLIENT_BAD) {
-		refuse_header(&why, "Security-Client", &r->client_error);
+		refuse_header(&why, "Security-Client", &r->client.error);
 		return refused(r, &why);
 	}
 	decide_request(&r->listener->decide, &r->facts, &d);
-	if (d.action == DECIDE_REPLY && is_register && r->nat_refused && !r->has_common) {
+	if (d.action == DECIDE_REPLY && is_register && r->client.nat_refused &&
+	    !r->client.has_common) {
 		refuse(&why, REASON_NAT_REFUSED,
 		       "the phone is behind a NAT and nothing of its offer can cross one");
 		return refused(r, &why);
@@ -502,11 +434,11 @@ static int request_from_phone(struct sip_work *w)
 	r->w = w;
 	r->listener = sip_work_listener(w);
 	if (r->listener) {
-		read_facts(r);
+		sip_agree_facts(&w->m, w->in->emergency, &r->facts);
+		sip_agree_lines(&w->m, SIP_SECURITY_CLIENT, &r->client.lines);
 		err = judge(r);
 	}
-	if (r->has_client)
-		sec_header_done(&r->client);
+	sip_client_done(&r->client);
 	free(r);
 	return err;
 }

@@ -9,7 +9,6 @@
  */
 #include "daemon/sip_work.h"
 #include "daemon/security_server.h"
-#include "proto/option_tag.h"
 #include "proto/sip_reply.h"
 
 #include <errno.h>
@@ -118,16 +117,6 @@ int sip_work_reply(struct sip_work *w, unsigned int code, const char *phrase, co
 	return 0;
 }
 
-/* RFC 3329 2.3.1 */
-void sip_work_clean(struct sip_work *w)
-{
-	sip_edit_remove(&w->edits, SIP_SECURITY_CLIENT);
-	sip_edit_remove(&w->edits, SIP_SECURITY_SERVER);
-	sip_edit_remove(&w->edits, SIP_SECURITY_VERIFY);
-	sip_edit_remove_tag(&w->edits, SIP_REQUIRE, OPTION_TAG_SEC_AGREE);
-	sip_edit_remove_tag(&w->edits, SIP_PROXY_REQUIRE, OPTION_TAG_SEC_AGREE);
-}
-
 char *sip_work_demand(const struct config_listener *listener, const char *list)
 {
 	char text[SERVER_LIST_WRITE_BYTES], *headers;
@@ -217,17 +206,6 @@ const struct config_listener *sip_work_listener(const struct sip_work *w)
 	       count ? "several listeners have this address: name one by \"listener\""
 		     : "no listener has this address");
 	return NULL;
-}
-
-void sip_work_lines(const struct sip_work *w, enum sip_name name, struct lines *ret)
-{
-	const struct sip_header *h;
-
-	ret->count = 0;
-	for (size_t at = 0; (h = sip_header_next(&w->m, name, &at));) {
-		if (ret->count < sizeof(ret->line) / sizeof(ret->line[0]))
-			ret->line[ret->count++] = h->value;
-	}
 }
 
 struct ip_addr sip_work_address(struct span host)

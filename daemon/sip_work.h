@@ -6,9 +6,8 @@
 #ifndef DAEMON_SIP_WORK_H
 #define DAEMON_SIP_WORK_H
 
-#include "daemon/lines.h"
+#include "daemon/sip_agree.h"
 #include "daemon/sip_flow.h"
-#include "proto/sip_edit.h"
 
 struct sip_work {
 	struct sip_flow *flow;
@@ -31,9 +30,6 @@ int sip_work_drop(struct sip_work *w, enum reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 int sip_work_reply(struct sip_work *w, unsigned int code, const char *phrase, const char *headers);
 
-/* Take out of a message from a phone what is between it and us: the three headers, the tag. */
-void sip_work_clean(struct sip_work *w);
-
 /* What goes with a 421 or 494: the listener's list, or @list when it is not NULL. To be freed; NULL
  * when memory is short. */
 char *sip_work_demand(const struct config_listener *listener, const char *list);
@@ -52,9 +48,6 @@ void sip_work_way(struct sip_work *w, const struct sip_place *from, const struct
 const struct config_listener *sip_work_listener(const struct sip_work *w);
 
 bool sip_work_is_protected_port(const struct config_listener *listener, uint16_t port);
-
-/* The values of all lines of @name; one more than the parser takes. */
-void sip_work_lines(const struct sip_work *w, enum sip_name name, struct lines *ret);
 
 /* The address in @host, or AF_UNSPEC. */
 struct ip_addr sip_work_address(struct span host);
