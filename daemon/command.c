@@ -5,6 +5,7 @@
  */
 #include "daemon/command.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SET_REQUIRED { "set", PARAM_SET, true, "the set" }
@@ -96,6 +97,15 @@ const struct command COMMANDS[] = {
 	  { { "a", PARAM_LINES, true, "the list that was sent" },
 	    { "b", PARAM_LINES, true, "the list that came back" },
 	    { "lenient", PARAM_BOOL, false, "defaults may be left out, q does not matter" } } },
+	{ "agreement.decide", "What becomes of a SIP request, when only it is known.",
+	  command_agreement_decide,
+	  { { "message", PARAM_MESSAGE, false, "the SIP request" },
+	    { "message_base64", PARAM_BASE64, false, "the same, when it is not UTF-8" },
+	    { "protected", PARAM_BOOL, true, "it came on a set" },
+	    { "tls", PARAM_BOOL, false, "it came on a TLS connection" },
+	    { "emergency", PARAM_BOOL, false, "it belongs to an emergency call" },
+	    { "sent", PARAM_LINES, false, "the Security-Server that was sent" },
+	    { "listener", PARAM_TEXT, false, "whose rules; the first listener's when absent" } } },
 	{ "daemon.status", "What this daemon is doing.", command_daemon_status, { { 0 } } },
 	{ "daemon.methods", "This list.", command_daemon_methods, { { 0 } } },
 	{ "daemon.version", "The version.", command_daemon_version, { { 0 } } },
@@ -150,4 +160,26 @@ const struct config_listener *command_listener(const struct daemon *d, const jso
 		       param_has(params, "pcscf") ? "no listener has this address"
 						  : "\"pcscf\" or \"listener\" is missing");
 	return found;
+}
+
+int command_message(const json_t *params, struct command_message *ret, struct refusal *refusal)
+{
+	*ret = (struct command_message){.text = param_message(params, "message")};
+	if (param_has(params, "message") == param_has(params, "message_base64"))
+		return refuse(refusal, REASON_BAD_MESSAGE,
+			      "give one of \"message\" and \"message_base64\"");
+	if (param_has(params, "message"))
+		return 0;
+	ret->copy = param_base64(params, "message_base64", &ret->text.n);
+	ret->text.p = ret->copy;
+	return ret->copy ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+}
+
+/* A 401 has keys in it. */
+void command_message_done(struct command_message *message)
+{
+	if (message->copy)
+		explicit_bzero(message->copy, message->text.n);
+	free(message->copy);
+	message->copy = NULL;
 }

@@ -39,8 +39,19 @@ const struct command *command_find(const char *name);
 command_fn command_sa_offer, command_sa_check, command_sa_confirm, command_sa_fail,
 	command_sa_extend, command_sa_release, command_sa_route, command_sa_list, command_sa_show;
 command_fn command_sip_request, command_sip_response;
-command_fn command_agreement_parse, command_agreement_select, command_agreement_compare;
+command_fn command_agreement_parse, command_agreement_select, command_agreement_compare,
+	command_agreement_decide;
 command_fn command_daemon_status, command_daemon_methods, command_daemon_version;
+
+/* A SIP message in @params, as "message" or, with a copy, as "message_base64". */
+struct command_message {
+	struct span text;
+	char *copy; /* NULL: it was no base64 */
+};
+
+/* Just one of the two must be there. Returns 0, and command_message_done() is due, or -ECANCELED. */
+int command_message(const json_t *params, struct command_message *ret, struct refusal *refusal);
+void command_message_done(struct command_message *message);
 
 /* The listener that @params name by "listener", or by "pcscf" when it has only one there.
  * NULL: see @refusal. */

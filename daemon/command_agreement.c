@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * agreement.*: the same answers as secagreectl's offline commands, from agreement_json.c.
+ * agreement.*: the same answers as secagreectl's offline commands, from agreement_json.c and
+ * decide_json.c.
  */
 #include "daemon/agreement_json.h"
 #include "daemon/command.h"
+#include "daemon/decide_json.h"
 
 #include <errno.h>
 
@@ -48,16 +50,22 @@ int command_agreement_parse(struct daemon *d, const json_t *params, json_t **ret
 	return err;
 }
 
+/* The first one unless another is named. */
+static const struct config_listener *named_listener(const struct daemon *d, const json_t *params,
+						    struct refusal *refusal)
+{
+	return param_has(params, "listener") ? command_listener(d, params, refusal)
+					     : &d->config->listeners[0];
+}
+
 int command_agreement_select(struct daemon *d, const json_t *params, json_t **ret,
 			     struct refusal *refusal)
 {
-	const struct config_listener *listener = &d->config->listeners[0];
+	const struct config_listener *listener = named_listener(d, params, refusal);
 	struct select_result result = { 0 };
 	struct agreement agreement;
 	int err;
 
-	if (param_has(params, "listener"))
-		listener = command_listener(d, params, refusal);
 	if (!listener)
 		return -ECANCELED;
 	err = read_agreement(params, "security_client", SEC_CLIENT, &agreement, refusal);
@@ -106,4 +114,31 @@ int command_agreement_compare(struct daemon *d, const json_t *params, json_t **r
 	sec_header_done(&a);
 	sec_header_done(&b);
 	return answer(agreement_compare_json(equal ? NULL : why), ret, refusal);
+}
+
+int command_agreement_decide(struct daemon *d, const json_t *params, json_t **ret,
+			     struct refusal *refusal)
+{
+	const bool is_protected = param_bool(params, "protected"), tls = param_bool(params, "tls");
+	struct decide_question question = {
+		.listener = named_listener(d, params, refusal),
+		.protection = is_protected ? DECIDE_IPSEC : tls ? DECIDE_TLS : DECIDE_UNPROTECTED,
+		.emergency = param_bool(params, "emergency"),
+	};
+	struct command_message message;
+	int err;
+
+	if (!question.listener)
+		return -ECANCELED;
+	if (is_protected && tls)
+		return refuse(refusal, REASON_BAD_MESSAGE,
+			      "\"protected\" is by a set: it is false of a TLS connection");
+	param_lines(params, "sent", &question.sent);
+	err = command_message(params, &message, refusal);
+	if (err)
+		return err;
+	question.message = message.text;
+	err = decide_json(&question, ret, refusal);
+	command_message_done(&message);
+	return err;
 }

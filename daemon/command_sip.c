@@ -70,7 +70,6 @@ static int read_input(struct daemon *d, const json_t *params, enum sip_direction
 		      struct sip_input *ret, struct refusal *refusal)
 {
 	*ret = (struct sip_input){
-		.message = param_message(params, "message"),
 		.direction = direction_of(params, usual),
 		.source = place_of(params, "source"),
 		.destination = place_of(params, "destination"),
@@ -80,9 +79,6 @@ static int read_input(struct daemon *d, const json_t *params, enum sip_direction
 		.has_linger = param_has(params, "linger"),
 		.linger_s = param_number(params, "linger"),
 	};
-	if (param_has(params, "message") == param_has(params, "message_base64"))
-		return refuse(refusal, REASON_BAD_MESSAGE,
-			      "give one of \"message\" and \"message_base64\"");
 	if (param_has(params, "listener")) {
 		ret->listener = command_listener(d, params, refusal);
 		if (!ret->listener)
@@ -205,20 +201,17 @@ static int run(struct daemon *d, flow_fn *flow, const struct sip_input *in, bool
 static int call(struct daemon *d, flow_fn *flow, enum sip_direction usual, const json_t *params,
 		json_t **ret, struct refusal *refusal)
 {
+	struct command_message message;
 	struct sip_input in;
-	char *bytes;
-	size_t n;
-	int err = read_input(d, params, usual, &in, refusal);
+	int err = command_message(params, &message, refusal);
 
-	if (err || !param_has(params, "message_base64"))
-		return err ? err : run(d, flow, &in, false, ret, refusal);
-	bytes = param_base64(params, "message_base64", &n);
-	if (!bytes)
-		return refuse(refusal, REASON_INTERNAL, "out of memory");
-	in.message = (struct span){bytes, n};
-	err = run(d, flow, &in, true, ret, refusal);
-	explicit_bzero(bytes, n);
-	free(bytes);
+	if (err)
+		return err;
+	err = read_input(d, params, usual, &in, refusal);
+	in.message = message.text;
+	if (!err)
+		err = run(d, flow, &in, message.copy != NULL, ret, refusal);
+	command_message_done(&message);
 	return err;
 }
 

@@ -105,6 +105,14 @@ int input_read(int fd, char *buf, size_t cap, size_t *ret_n);
  * status: the error has been printed. */
 int input_agreement(bool client_only, struct agreement *ret);
 
+/* ---- listener.c ---- */
+
+struct config_listener;
+
+/* What --listener NAME in --config FILE is, the first one without NAME, or the defaults without
+ * FILE. Returns CTL_YES; any other status: the error has been printed. */
+int listener_read(const json_t *args, struct config_listener *ret);
+
 /* ---- aka_keys.c ---- */
 
 /* Secret: aka_keys_wipe(). */
@@ -182,6 +190,6 @@ void human_text(FILE *f, const char *text);
 
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_methods, ctl_version, ctl_call,
-	ctl_parse, ctl_select, ctl_compare, ctl_keys;
+	ctl_parse, ctl_select, ctl_compare, ctl_decide, ctl_keys;
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * secagreectl, the command line of secagreed: dispatch and usage.
  *
- * Four subcommands answer by themselves (parse, select, compare, keys); the others send one request
- * to the daemon's control socket. The list below drives both the dispatch and the usage text; what
+ * Five subcommands answer by themselves (parse, select, compare, decide, keys); the others send one
+ * request to the daemon's control socket. The list below drives both the dispatch and the usage text; what
  * a subcommand takes stands in its own table, beside its function.
  *
  * Keys may pass through (offer, keys), so every allocation of the JSON library is wiped when it is
@@ -24,7 +24,7 @@
 static const struct ctl_command *const commands[] = {
 	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_fail,    &ctl_extend,  &ctl_release,
 	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_methods, &ctl_version,
-	&ctl_call,  &ctl_parse, &ctl_select,  &ctl_compare, &ctl_keys,
+	&ctl_call,  &ctl_parse, &ctl_select,  &ctl_compare, &ctl_decide,  &ctl_keys,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

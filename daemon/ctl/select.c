@@ -3,48 +3,12 @@
  * secagreectl select: which combination we would take from a Security-Client header, and why not
  * the others.
  *
- * The policy is that of a listener in a configuration file, which is read whole and checked as the
- * daemon does it, or the defaults. No daemon is asked and nothing is allocated or installed: this
- * is how an operator tries a configuration against the header of a phone.
+ * The policy is that of a listener in a configuration file, or the defaults (listener.c). No daemon
+ * is asked and nothing is allocated or installed: this is how an operator tries a configuration
+ * against the header of a phone.
  */
-#include <string.h>
-
 #include "daemon/config.h"
 #include "daemon/ctl/ctl.h"
-
-static const struct config_listener *find_listener(const struct config *config, const char *name)
-{
-	if (!name)
-		return config->listener_count ? &config->listeners[0] : NULL;
-	for (size_t i = 0; i < config->listener_count; i++)
-		if (strcmp(config->listeners[i].name, name) == 0)
-			return &config->listeners[i];
-	return NULL;
-}
-
-static int policy_of(const json_t *args, struct select_policy *ret)
-{
-	const char *path = options_text(args, "config");
-	const char *name = options_text(args, "listener");
-	const struct config_listener *listener;
-	struct config config;
-	char why[CTL_WHY_BYTES];
-
-	if (!path) {
-		select_policy_default(ret);
-		return CTL_YES;
-	}
-	if (config_read(path, &config, why, sizeof(why)) < 0)
-		return output_error("bad_config", why, -1);
-	listener = find_listener(&config, name);
-	if (!listener)
-		return output_error("unknown_listener",
-				    name ? "the configuration has no listener of this name"
-					 : "the configuration has no listener",
-				    -1);
-	*ret = listener->select;
-	return CTL_YES;
-}
 
 static int answer(const struct agreement *agreement, const struct select_policy *policy, bool nat)
 {
@@ -61,22 +25,18 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 {
 	bool nat = json_is_true(json_object_get(args, "nat"));
 	struct agreement agreement;
-	struct select_policy policy;
+	struct config_listener listener;
 	int status;
 
 	(void)ctl;
 	(void)command;
-	if (options_text(args, "listener") && !options_text(args, "config")) {
-		fputs("secagreectl: --listener wants --config FILE too\n", stderr);
-		return CTL_USAGE;
-	}
-	status = policy_of(args, &policy);
+	status = listener_read(args, &listener);
 	if (status != CTL_YES)
 		return status;
 	status = input_agreement(true, &agreement);
 	if (status != CTL_YES)
 		return status;
-	status = answer(&agreement, &policy, nat);
+	status = answer(&agreement, &listener.select, nat);
 	agreement_done(&agreement);
 	return status;
 }

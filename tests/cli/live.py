@@ -5,6 +5,7 @@
 The daemon runs in a network namespace of its own; the control socket is all that the two share.
 TAP on standard output. The programs are those in $BUILD (default: build).
 """
+import json
 import os
 import re
 import subprocess
@@ -22,6 +23,9 @@ CLIENT = ("ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;spi-c=1001;spi-s=1002;port-c=5
           "ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;spi-c=1001;spi-s=1002;port-c=5003;port-s=5004")
 OFFER = ("offer", "--impi", "001010000000001@ims.example", "--ue", "192.0.2.7", "--pcscf",
          "192.0.2.1", "--impu", "sip:alice@ims.example")
+MESSAGE = ("REGISTER sip:ims.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1\r\n"
+           "From: <sip:a@ims.example>;tag=1\r\nTo: <sip:a@ims.example>\r\nCall-ID: c\r\n"
+           "CSeq: 1 REGISTER\r\n%s\r\n")
 CHECK = ("check", "--pcscf", "192.0.2.1", "--pcscf-port", "6100", "--ue", "192.0.2.7", "--ue-port",
          "5003")
 
@@ -154,6 +158,12 @@ def same_as_offline(d):
         r = Run("compare", *pair)
         asked = d.json("call", "agreement.compare", '{"a":"%s","b":"%s"}' % pair)
         T.equal(asked, r.json, "agreement.compare says what compare says")
+    for way, protected in (("--unprotected", False), ("--protected", True)):
+        for lines in ("", "Security-Client: %s\r\n" % CLIENT, "Security-Verify: tls\r\n"):
+            r = Run("decide", way, "--config", d.config, "--sent", "tls", stdin=MESSAGE % lines)
+            asked = d.json("call", "agreement.decide", json.dumps({
+                "message": MESSAGE % lines, "protected": protected, "sent": "tls"}))
+            T.equal(asked, r.json, "agreement.decide says what decide says")
 
 
 def main():

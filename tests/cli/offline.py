@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""secagreectl without a daemon: parse, select, compare, keys, and the usage of all commands.
+"""secagreectl without a daemon: parse, select, compare, decide, keys, and usage.
 
 TAP on standard output. The program is $SECAGREECTL, or secagreectl in $BUILD (default: build).
 """
@@ -579,10 +579,231 @@ def keys_bad():
              "keys: nothing of the input is shown: " + name, r)
 
 
+# ---- decide ----
+
+SUITE = "ipsec-3gpp;q=%s;alg=%s;ealg=%s;prot=esp;mod=trans"
+LIST = ", ".join(SUITE % row for row in (
+    ("0.9", "null", "aes-gcm"), ("0.8", "hmac-sha-1-96", "aes-cbc"), ("0.7", "aes-gmac", "null"),
+    ("0.6", "hmac-sha-1-96", "null")))
+VIA = "Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1"
+CLIENT = "Security-Client: ipsec-3gpp;alg=hmac-sha-1-96" + NUMBERS
+CLEAR, PROTECTED, TLS = ("--unprotected",), ("--protected",), ("--tls",)
+
+
+def request(method, *lines, uri="sip:ims.example", via=VIA):
+    return "\r\n".join((
+        "%s %s SIP/2.0" % (method, uri), via, "From: <sip:u@ims.example>;tag=1",
+        "To: <sip:v@ims.example>", "Call-ID: c", "CSeq: 7 " + method, *lines, "", ""))
+
+
+def decide(args, method, *lines, **more):
+    return Run("decide", *args, stdin=request(method, *lines, **more))
+
+
+def forwarded(r, name, remove=(), replace=None, row=None):
+    seen = r.json or {}
+    T.ok((r.exit, r.err, seen.get("action"), seen.get("row"), seen.get("remove"),
+          seen.get("replace")) == (0, "", "forward", row, list(remove), replace or {}) and
+         seen["why"] and "reply" not in seen, "decide: " + name, r)
+
+
+def replied(r, name, code, phrase, headers, row=None):
+    seen = r.json or {}
+    T.ok((r.exit, r.err, seen.get("action"), seen.get("row"), seen.get("reply")) ==
+         (3, "", "reply", row, {"code": code, "reason": phrase, "headers": headers}) and
+         seen["why"] and "remove" not in seen and "replace" not in seen, "decide: " + name, r)
+
+
+def demanded(r, name, code, row, sent=LIST):
+    phrase = {421: "Extension Required", 494: "Security Agreement Required"}[code]
+    replied(r, name, code, phrase, ["Security-Server: " + sent, "Require: sec-agree"], row)
+
+
+def dropped(r, name, row):
+    seen = r.json or {}
+    T.ok((r.exit, r.err, seen.get("action"), seen.get("row"), sorted(seen)) ==
+         (3, "", "drop", row, ["action", "row", "why"]), "decide: " + name, r)
+
+
+def decide_rows():
+    for way in (CLEAR, PROTECTED):
+        replied(decide(way, "INVITE", via=VIA + ", SIP/2.0/UDP x;branch=z9hG4bK2"),
+                "row 1: two Via values in a line: 502", 502, "Bad Gateway", [], 1)
+        replied(decide(way, "INVITE", "v: SIP/2.0/UDP x;branch=z9hG4bK2"),
+                "row 1: two Via lines: 502", 502, "Bad Gateway", [], 1)
+    demanded(decide(CLEAR, "INVITE", "Require: sec-agree"), "row 2: Require: 494", 494, 2)
+    demanded(decide(CLEAR, "INVITE", "Proxy-Require: 100rel,\r\n\tSEC-AGREE"),
+             "row 2: Proxy-Require, folded, any case: 494", 494, 2)
+    demanded(decide(CLEAR, "INVITE", "Require: 100rel", "Require: sec-agree"),
+             "row 2: the second line of Require: 494", 494, 2)
+    demanded(decide(CLEAR, "INVITE", "Supported: path, sec-agree"), "row 3: Supported: 494", 494, 3)
+    demanded(decide(CLEAR, "INVITE", "k: sec-agree"), "row 3: k: 494", 494, 3)
+    demanded(decide(CLEAR, "INVITE"), "row 4: no tag: 421", 421, 4)
+    forwarded(decide(PROTECTED, "INVITE", "Security-Verify: " + LIST, "Require: sec-agree, 100rel",
+                     "Proxy-Require: sec-agree"), "row 5: the list came back: forward, cleaned",
+              ["Security-Verify", "Proxy-Require"], {"Require": "100rel"}, 5)
+    demanded(decide(PROTECTED, "INVITE"), "row 6: no Security-Verify: 494", 494, 6)
+    r = decide(PROTECTED, "INVITE", "Security-Verify: " + LIST.replace("0.9", "0.91"))
+    demanded(r, "row 6: another q: 494", 494, 6)
+    T.ok("q is 0.91, was sent as 0.9" in r.json["why"], "decide: row 6: why says the difference", r)
+    replied(decide(PROTECTED, "REGISTER", CLIENT, "Security-Verify: tls"),
+            "row 6: REGISTER: 403 by default", 403, "Forbidden", [], 6)
+    r = decide(CLEAR, "REGISTER", CLIENT, "Require: sec-agree", "Proxy-Require: sec-agree")
+    forwarded(r, "row 7: REGISTER with a usable offer: forward",
+              ["Security-Client", "Require", "Proxy-Require"], {}, 7)
+    T.ok(r.json["start"] == "sa.offer", "decide: row 7: what starts it", r)
+    demanded(decide(CLEAR, "REGISTER", "Security-Client: tls"),
+             "row 8: REGISTER with nothing usable: challenged", 421, 4)
+    demanded(decide(CLEAR, "REGISTER"), "row 8: REGISTER with nothing at all: challenged", 421, 4)
+    demanded(decide(CLEAR, "MESSAGE", "Require: sec-agree"), "row 9: challenged", 494, 2)
+    forwarded(decide(CLEAR, "INVITE", "Require: sec-agree", uri="urn:service:sos"),
+              "row 10: an emergency call: forward", ["Require"], {}, 10)
+    forwarded(decide(CLEAR, "REGISTER", "Contact: <sip:u@198.51.100.7;sos>"),
+              "row 10: an emergency registration: forward", [], {}, 10)
+    forwarded(decide((*CLEAR, "--emergency"), "BYE"), "row 10: --emergency", [], {}, 10)
+
+
+def decide_rules():
+    dropped(decide(CLEAR, "ACK", "Require: sec-agree"), "an ACK is never answered", 2)
+    dropped(decide(CLEAR, "CANCEL"), "a CANCEL is never challenged", 4)
+    for method in ("ACK", "CANCEL", "PRACK"):
+        forwarded(decide(PROTECTED, method, "Security-Verify: x"),
+                  "a protected %s needs no Security-Verify" % method, ["Security-Verify"], {}, 5)
+    r = decide(CLEAR, "REGISTER", "Security-Client: tls", "Security-Client: a;b=1;B=2")
+    replied(r, "a malformed Security-Client: 400", 400, "Bad Request", [])
+    T.ok("line 2, offset 6" in r.json["why"], "decide: 400: where", r)
+    demanded(decide(TLS, "INVITE"), "TLS counts as clear by default", 421, 4)
+    r = decide(CLEAR, "INVITE", "Require: sec-agree", via=VIA.replace("\r", ""))
+    T.ok(list(r.json) == ["action", "reply", "row", "why"] and
+         list(r.json["reply"]) == ["code", "reason", "headers"], "decide: keys in order", r)
+    r = Run("decide", "--unprotected", stdin=request("INVITE").replace("\r", ""))
+    demanded(r, "lines that end with LF alone", 421, 4)
+    r = Run("decide", "--unprotected", stdin=request("INVITE").encode() + b"\0\xff\x80")
+    demanded(r, "a body of any bytes", 421, 4)
+
+
+def decide_headers():
+    for lines, remove, replace in (
+            (["Require: sec-agree"], ["Require"], {}),
+            (["Require: 100rel"], [], {}),
+            (["Require: 100rel , Sec-Agree,path"], [], {"Require": "100rel ,path"}),
+            (["Require: sec-agree", "Subject: x", "Require: 100rel"], [], {"Require": "100rel"}),
+            (["Require: a", "Require: sec-agree, b"], [], {"Require": "a, b"}),
+            (["Require: sec-agree", "Require: sec-agree"], ["Require"], {}),
+            (["Require: a,\r\n sec-agree,\r\n b"], [], {"Require": "a, b"}),
+            (["Proxy-Require: x, sec-agree", "Require: sec-agree"], ["Require"],
+             {"Proxy-Require": "x"}),
+            (["Supported: sec-agree"], [], {}),
+            (["Proxy-Require: sec-agree", "Security-Verify: v", "Require: sec-agree",
+              "Security-Server: s", "Security-Client: c", "Security-Client: d"],
+             ["Security-Client", "Security-Server", "Security-Verify", "Require", "Proxy-Require"],
+             {})):
+        forwarded(decide((*CLEAR, "--emergency"), "INVITE", *lines),
+                  "headers: " + "; ".join(lines).replace("\r\n", "/"), remove, replace, 10)
+
+
+def decide_sent():
+    sent = "ipsec-3gpp;q=0.10;alg=hmac-sha-1-96" + NUMBERS
+    way = (*PROTECTED, "--sent", sent)
+    forwarded(decide(way, "INVITE", "Security-Verify: " + sent.upper().replace("0.10", "0.1")),
+              "--sent: what the 401 carried came back", ["Security-Verify"], {}, 5)
+    demanded(decide(way, "INVITE", "Security-Verify: " + sent.replace("1001", "1003")),
+             "--sent: another SPI: 494 with the list that was sent", 494, 6, sent)
+    demanded(decide(way, "INVITE", "Security-Verify: " + LIST), "--sent: the static list: 494", 494,
+             6, sent)
+    demanded(decide((*CLEAR, "--sent", sent), "INVITE"), "--sent: in clear the static list",
+             421, 4)
+    r = decide((*PROTECTED, "--sent", "tls;q=2"), "INVITE")
+    T.ok(r.exit == 1 and r.json["error"]["reason"] == "bad_header", "decide: --sent: no list", r)
+
+
+def decide_config():
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        f.write(CONFIG)
+        f.flush()
+        offer = (CLEAR, "REGISTER", "Security-Client: ipsec-3gpp;alg=null;ealg=aes-gcm" + NUMBERS)
+        for name, row in (("first", 4), ("second", 7)):
+            r = decide((*CLEAR, "--config", f.name, "--listener", name), *offer[1:])
+            T.ok(r.json and r.json["row"] == row, "decide: --listener %s" % name, r)
+        r = decide((*CLEAR, "--config", f.name), "INVITE")
+        T.ok("des-ede3-cbc" in r.json["reply"]["headers"][0],
+             "decide: --config: the list of the first listener", r)
+        r = decide((*CLEAR, "--config", f.name, "--listener", "x"), "INVITE")
+        T.ok(r.exit == 1 and r.json["error"]["reason"] == "unknown_listener",
+             "decide: an unknown listener", r)
+        r = decide((*CLEAR, "--config", "/none"), "INVITE")
+        T.ok(r.exit == 1 and r.json["error"]["reason"] == "bad_config",
+             "decide: no such configuration", r)
+
+
+def decide_policies():
+    """What a configuration says of the rows that the norms leave open."""
+    def with_lines(lines, way, method, *headers):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+            f.write('listener l { address = "192.0.2.1" server-port = 6100 '
+                    'client-ports = "6104-6107"\n%s\n}\n' % lines)
+            f.flush()
+            return decide((*way, "--config", f.name), method, *headers)
+    lost = ("Security-Verify: x", "Require: sec-agree")
+    forwarded(with_lines("sec-agree = off", CLEAR, "INVITE", *lost), "sec-agree = off: untouched")
+    for word, code in (("forbid", 403), ("discard", None)):
+        for key, row, method in (("register-without-ipsec", 8, "REGISTER"),
+                                 ("clear-requests", 9, "INVITE")):
+            r = with_lines("%s = %s" % (key, word), CLEAR, method)
+            name = "row %d: %s = %s" % (row, key, word)
+            if code:
+                replied(r, name, code, "Forbidden", [], row)
+            else:
+                dropped(r, name, row)
+    forwarded(with_lines("register-without-ipsec = forward", CLEAR, "REGISTER", *lost),
+              "row 8: register-without-ipsec = forward", ["Security-Verify", "Require"], {}, 8)
+    demanded(with_lines('register-mismatch = "494"', PROTECTED, "REGISTER", *lost),
+             "row 6: register-mismatch = 494", 494, 6)
+    tls = 'mechanisms = {"tls;q=0.2", "digest;d-qop=auth;q=0.1"} tls-is-protected = on'
+    sent = "tls;q=0.2, digest;q=0.1;d-qop=auth"
+    forwarded(with_lines(tls, TLS, "INVITE"), "row 5: TLS that is protected", [], {}, 5)
+    demanded(with_lines(tls, TLS, "INVITE", *lost), "row 6: TLS, another list", 494, 6, sent)
+    forwarded(with_lines(tls, TLS, "INVITE", "Security-Verify: " + sent),
+              "row 5: TLS, the list of the listener came back", ["Security-Verify"], {}, 5)
+    r = with_lines(tls, CLEAR, "INVITE", "Security-Client: digest, tls", "Require: sec-agree")
+    demanded(r, "B2 B4 the list of the listener", 494, 2, sent)
+    T.ok(r.json["start"] == "tls connection", "decide: B4 our preference says what starts", r)
+    r = with_lines(tls, CLEAR, "REGISTER", CLIENT, "Require: sec-agree")
+    demanded(r, "row 8: ipsec-3gpp is not in the list", 494, 2, sent)
+
+
+def decide_bad():
+    good = request("INVITE")
+    rng = random.Random(494)
+    for name, text in (("nothing", ""), ("empty lines", "\r\n\r\n"),
+                       ("headers only", good.split("\r\n", 1)[1]),
+                       ("no empty line", good[:-2]), ("no Via", good.replace("Via:", "Vib:")),
+                       ("no CSeq", good.replace("CSeq:", "CSec:")),
+                       ("a CR alone", good.replace("To:", "X: \ry\r\nTo:")),
+                       ("a NUL", good.replace("To:", "X: \0\r\nTo:")),
+                       ("a Content-Length that is not true",
+                        good[:-2] + "Content-Length: 5\r\n\r\nabc"),
+                       ("another protocol", good.replace("SIP/2.0\r\n", "HTTP/1.1\r\n", 1)),
+                       ("a response", good.replace("INVITE sip:ims.example SIP/2.0",
+                                                   "SIP/2.0 200 OK")),
+                       ("binary", rng.randbytes(4096)), ("zeros", b"\0" * 65535),
+                       ("64 KiB", good.ljust(65536)), ("8 MB", good + "x" * 8000000)):
+        for way in (CLEAR, PROTECTED):
+            r = Run("decide", *way, stdin=text)
+            error = (r.json or {}).get("error", {})
+            T.ok(r.exit == 1 and r.err == "" and error.get("reason") == "bad_message" and
+                 error["detail"], "decide: refused: %s, %s" % (name, way[0][2:]), r)
+    r = Run("decide", "--unprotected", stdin=good.ljust(65535, "x"))
+    demanded(r, "65535 bytes are read", 421, 4)
+    r = decide((*CLEAR, "--emergency"), "INVITE", "Require: sec-agree, \x1b[31m")
+    T.ok(r.exit == 1 and r.json["error"]["reason"] == "bad_message" and b"\x1b" not in r.out,
+         "decide: what is no tag is not printed", r)
+
+
 # ---- usage ----
 
 COMMANDS = ("offer check confirm fail extend release route list show status methods version call "
-            "parse select compare keys").split()
+            "parse select compare decide keys").split()
 
 
 def usage_errors():
@@ -590,6 +811,11 @@ def usage_errors():
                  ("parse", "-x"), ("select", "--config"), ("select", "--nat=1"), ("compare",),
                  ("compare", "a"), ("compare", "a", "b", "c"), ("keys",), ("keys", "--alg"),
                  ("keys", "--alg", "a", "--alg", "b"), ("keys", "--al", "null"), ("--socket",),
+                 ("decide",), ("decide", "--protected", "--unprotected"),
+                 ("decide", "--protected", "--tls"), ("decide", "--protected", "x"),
+                 ("decide", "--protected", "--protected"),
+                 ("decide", "--unprotected", "--sent"),
+                 ("decide", "--unprotected", "--listener", "ims"),
                  ("confirm", "1"), ("confirm", "1", "--expires", "x"), ("show",),
                  ("confirm", "1", "--expires", "4294967296"), ("offer", "--ue", "192.0.2.1"),
                  ("offer", "--ck", CK), ("offer", "--ik=" + IK), ("call",),
@@ -627,7 +853,9 @@ def usage_help():
 def main():
     for part in (parse_form, parse_values, parse_usable, parse_lines, parse_bad, real_headers,
                  garbage, select_default, select_refusals, select_config, compare_pairs,
-                 compare_bad, keys_vectors, keys_bad, usage_errors, usage_help):
+                 compare_bad, decide_rows, decide_rules, decide_headers, decide_sent,
+                 decide_config, decide_policies, decide_bad, keys_vectors, keys_bad, usage_errors,
+                 usage_help):
         T.part(part)
     return T.done()
 

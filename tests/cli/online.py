@@ -105,6 +105,8 @@ def requests():
     asked(("show", SET), "sa.show", {"set": SET})
     asked(("call", "sa.new", '{"a":[1,{"b":null}]}'), "sa.new", {"a": [1, {"b": None}]})
     asked(("call", "daemon.status"), "daemon.status", {})
+    asked(("call", "agreement.decide", '{"message":"x","protected":true}'), "agreement.decide",
+          {"message": "x", "protected": True})
     asked(("call", "sa.offer", "-"), "sa.offer", {"ck": CK}, '{"ck":"%s"}' % CK)
 
 

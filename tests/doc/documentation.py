@@ -364,7 +364,7 @@ def check_options():
 # ---- examples ----
 
 OFFLINE = re.compile(
-    r"secagreectl (parse|select|compare|keys)\b|secagree(ctl|-ue) --(version|help)|"
+    r"secagreectl (parse|select|compare|decide|keys)\b|secagree(ctl|-ue) --(version|help)|"
     r"secagreed (-\S+ )*--(check-config|version|help)")
 
 

@@ -976,6 +976,44 @@ static void headers_are_parsed_selected_from_and_compared(void **state)
 	assert_int_equal(world_sets(), 0);
 }
 
+#define REQUEST                                                                                    \
+	"INVITE sip:a@x SIP/2.0\\r\\nVia: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK1\\r\\n"          \
+	"From: <sip:u@x>;tag=1\\r\\nTo: <sip:a@x>\\r\\nCall-ID: c\\r\\nCSeq: 1 INVITE\\r\\n"      \
+	"Security-Verify: tls;q=0.1\\r\\n\\r\\n"
+
+static void a_request_is_decided_on_from_itself_alone(void **state)
+{
+	const json_t *result;
+
+	(void)state;
+	result = call("agreement.decide", "{\"message\":\"" REQUEST "\",\"protected\":false}");
+	assert_string_equal(text_of(result, "action"), "reply");
+	assert_int_equal(number_of(json_object_get(result, "reply"), "code"), 421);
+	refused_data("agreement.decide", "{\"message\":\"" REQUEST "\",\"protected\":true,"
+					 "\"sent\":[\"tls;\"]}", "bad_header");
+	result = call("agreement.decide", "{\"message\":\"" REQUEST "\",\"protected\":true,"
+					  "\"sent\":\"tls;q=0.10\"}");
+	assert_string_equal(text_of(result, "action"), "forward");
+	assert_int_equal(number_of(result, "row"), 5);
+	result = call("agreement.decide", "{\"message\":\"" REQUEST "\",\"protected\":false,"
+					  "\"emergency\":true}");
+	assert_int_equal(number_of(result, "row"), 10);
+	assert_int_equal(world_sets(), 0);
+}
+
+static void a_question_that_cannot_be_decided_is_refused(void **state)
+{
+	(void)state;
+	refused_data("agreement.decide", "{\"protected\":false}", "bad_message");
+	refused_data("agreement.decide", "{\"message\":\"x\",\"protected\":false}", "bad_message");
+	refused_data("agreement.decide", "{\"message\":\"x\",\"message_base64\":\"eA==\","
+					 "\"protected\":false}", "bad_message");
+	refused_data("agreement.decide", "{\"message\":\"" REQUEST "\",\"protected\":true,"
+					 "\"tls\":true}", "bad_message");
+	refused_data("agreement.decide", "{\"message\":\"" REQUEST "\",\"protected\":true,"
+					 "\"listener\":\"none\"}", "unknown_listener");
+}
+
 static void status_counts(void **state)
 {
 	const json_t *result, *sets, *listener;
@@ -1083,6 +1121,8 @@ int main(void)
 		TEST(a_list_is_read_page_by_page),
 		TEST(a_set_is_shown_with_the_counters_of_its_sas),
 		TEST(headers_are_parsed_selected_from_and_compared),
+		TEST(a_request_is_decided_on_from_itself_alone),
+		TEST(a_question_that_cannot_be_decided_is_refused),
 		TEST(status_counts),
 		TEST(keys_of_a_request_are_wiped_wherever_it_fails),
 		TEST(the_watch_over_free_sees_a_key),

@@ -89,7 +89,7 @@ test_digest := proto/digest.c proto/sec_header.c proto/text.c
 test_digest_PKG := libcrypto
 SIP_PROTO := $(addprefix proto/,sip.c sip_edit.c sip_reply.c auth_param.c option_tag.c text.c)
 SIP_FLOW := $(addprefix daemon/,sip_flow.c sip_agree.c sip_answer.c sip_register.c sip_work.c sip_pending.c offer.c check.c lines.c) $(SIP_PROTO) $(addprefix proto/,decide.c server_list.c choose.c sec_build.c compare.c)
-test_rpc += daemon/command_sip.c $(SIP_FLOW)
+test_rpc += daemon/command_sip.c daemon/decide_json.c $(SIP_FLOW)
 test_rpc_LIBS := -losipparser2
 test_auth_param := proto/auth_param.c proto/text.c
 test_sip := $(SIP_PROTO)
@@ -102,7 +102,7 @@ test_sip_pending := $(addprefix daemon/,sip_pending.c hash.c refusal.c) xfrm/ip.
 test_sip_flow := $(SIP_FLOW) $(FAKE_WORLD)
 test_sip_flow_PKG := libcrypto libconfuse
 test_sip_flow_LIBS := -losipparser2
-test_command_sip := $(addprefix daemon/,rpc.c params.c command.c command_sa.c command_agreement.c command_daemon.c command_sip.c set_json.c agreement_json.c) $(SIP_FLOW) $(FAKE_WORLD)
+test_command_sip := $(addprefix daemon/,rpc.c params.c command.c command_sa.c command_agreement.c decide_json.c command_daemon.c command_sip.c set_json.c agreement_json.c) $(SIP_FLOW) $(FAKE_WORLD)
 test_command_sip_PKG := libcrypto libconfuse jansson
 test_command_sip_LIBS := -losipparser2
 test_command_sip_LDFLAGS := -Wl,--wrap=free
@@ -111,3 +111,7 @@ test_client_json := daemon/client/json_read.c daemon/client/json_write.c
 test_client_json_PKG := jansson
 test_client := $(addprefix daemon/client/,secagree.c json_read.c json_write.c)
 test_client_LIBS := -lpthread
+test_decide_json := $(addprefix daemon/,decide_json.c sip_agree.c security_server.c lines.c refusal.c config.c) $(SIP_PROTO) $(addprefix proto/,decide.c server_list.c choose.c sec_build.c compare.c select.c ipsec3gpp.c sec_header.c) xfrm/ip.c
+test_decide_json_PKG := jansson libconfuse
+test_decide_json_LIBS := -losipparser2
+test_decide_json_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray
