@@ -109,9 +109,39 @@ static int check_verify(const struct sa_set *set, const struct check *check,
 	return -ECANCELED;
 }
 
-static int check_temporary(struct sa_set *set, const struct check *check, struct refusal *refusal)
+/* TS 33.203 7.1 rule 2. Behind a NAT the phone writes its public address (M.7.2). */
+static int check_via(const struct check *check, struct refusal *refusal)
+{
+	if (!is_register(check) || check->via.family == AF_UNSPEC ||
+	    ip_equal(&check->via, &check->remote))
+		return 0;
+	return refuse(refusal, REASON_VIA_MISMATCH,
+		      "the top Via of a protected REGISTER names another address than it came from");
+}
+
+/* TS 33.203 7.2: an answer to the challenge on the set that was made with it. */
+static int check_answer(const struct sa_set *set, const struct check *check,
+			struct refusal *refusal)
 {
 	char why[200];
+	int err;
+
+	err = check_via(check, refusal);
+	if (!err)
+		err = check_verify(set, check, refusal);
+	if (err)
+		return err;
+	if (!lines_same(set->security_client, &check->security_client, set->listener->verify, why,
+			sizeof(why)))
+		return refuse(refusal, REASON_CLIENT_MISMATCH,
+			      "Security-Client is not that of the first REGISTER: %s", why);
+	if (check->impi && strcmp(check->impi, set->impi) != 0)
+		return refuse(refusal, REASON_IDENTITY_MISMATCH, "another IMPI was challenged");
+	return 0;
+}
+
+static int check_temporary(struct sa_set *set, const struct check *check, struct refusal *refusal)
+{
 	int err;
 
 	if (set->aborted)
@@ -120,13 +150,10 @@ static int check_temporary(struct sa_set *set, const struct check *check, struct
 	if (!is_register(check))
 		return refuse(refusal, REASON_WRONG_STATE,
 			      "a temporary set carries nothing but the answer to the challenge");
-	err = check_verify(set, check, refusal);
-	if (!err && !lines_same(set->security_client, &check->security_client,
-				set->listener->verify, why, sizeof(why)))
-		err = refuse(refusal, REASON_CLIENT_MISMATCH,
-			     "Security-Client is not that of the first REGISTER: %s", why);
-	if (!err && check->impi && strcmp(check->impi, set->impi) != 0)
-		err = refuse(refusal, REASON_IDENTITY_MISMATCH, "another IMPI was challenged");
+	if (check->no_answer)
+		return refuse(refusal, REASON_WRONG_STATE,
+			      "a REGISTER that answers no challenge came on a temporary set");
+	err = check_answer(set, check, refusal);
 	if (err)
 		sa_set_abort(set);
 	return err;
@@ -135,6 +162,10 @@ static int check_temporary(struct sa_set *set, const struct check *check, struct
 static int check_established(const struct sa_set *set, const struct check *check,
 			     struct refusal *refusal)
 {
+	int err = check_via(check, refusal);
+
+	if (err)
+		return err;
 	if (check->impi && strcmp(check->impi, set->impi) != 0)
 		return refuse(refusal, REASON_IDENTITY_MISMATCH,
 			      "the set belongs to another IMPI");

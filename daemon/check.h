@@ -14,6 +14,8 @@ struct check {
 	const char *method; /* of a response: of its request */
 	bool is_response;   /* it has no Security-Verify, and is not asked for one */
 	const char *impi;   /* of the Authorization header; NULL = none */
+	struct ip_addr via; /* REGISTER: sent-by of the top Via; AF_UNSPEC = not known */
+	bool no_answer;     /* REGISTER: it is known to answer no challenge */
 	struct lines security_client, security_verify;
 };
 
@@ -24,7 +26,7 @@ struct check_result {
 	struct sa_set *set;       /* NULL when not protected */
 };
 
-/* TS 33.203 7.1 rule 4, 7.2, 7.4.2a. A first message on a NEW set puts it into use. A wrong answer
+/* TS 33.203 7.1 rules 2 and 4, 7.2, 7.4.2a. A first message on a NEW set puts it into use. A wrong answer
  * to the challenge aborts the TEMPORARY set. What a wrong or missing Security-Verify is answered
  * with says the listener's decide_policy. Returns 0, or -ECANCELED: @refusal tells rejections from
  * silent discards. */

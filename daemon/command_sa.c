@@ -5,6 +5,7 @@
 #include "daemon/agreement_json.h"
 #include "daemon/check.h"
 #include "daemon/command.h"
+#include "daemon/impu.h"
 #include "daemon/offer.h"
 #include "daemon/set_json.h"
 
@@ -179,6 +180,8 @@ int command_sa_check(struct daemon *d, const json_t *params, json_t **ret,
 		.method = param_text(params, "method"),
 		.impi = param_text(params, "impi"),
 		.is_response = param_bool(params, "response"),
+		.via = param_address(params, "via"),
+		.no_answer = param_has(params, "answers") && !param_bool(params, "answers"),
 	};
 	struct check_result result;
 	int err;
@@ -192,6 +195,21 @@ int command_sa_check(struct daemon *d, const json_t *params, json_t **ret,
 }
 
 /* ---- the life of a set ---- */
+
+/* Others that are registered over the set now. Out of memory: they are not listed, no more. */
+static void add_identities(struct sa_set *set, const json_t *params)
+{
+	struct lines lines;
+
+	param_lines(params, "impu", &lines);
+	for (size_t i = 0; i < lines.count && i < SEC_MAX_LINES; i++) {
+		char *identity = strndup(lines.line[i].p, lines.line[i].n);
+
+		if (identity)
+			impu_add(&set->impu, identity, NULL);
+		free(identity);
+	}
+}
 
 int command_sa_confirm(struct daemon *d, const json_t *params, json_t **ret,
 		       struct refusal *refusal)
@@ -213,6 +231,7 @@ int command_sa_confirm(struct daemon *d, const json_t *params, json_t **ret,
 		json_decref(superseded);
 		return -ECANCELED;
 	}
+	add_identities(set, params);
 	json = state_json(set);
 	if (json)
 		json_object_set_new(json, "superseded", superseded);
@@ -245,18 +264,42 @@ int command_sa_extend(struct daemon *d, const json_t *params, json_t **ret,
 
 	if (!set || sa_set_extend(set, param_number(params, "expires"), refusal) < 0)
 		return -ECANCELED;
+	add_identities(set, params);
 	return answer(state_json(set), ret, refusal);
 }
 
-static void release_contact(struct sa_contact *contact, uint32_t linger_s, json_t *released)
+static void unregister(struct sa_set *set, const struct lines *gone)
 {
-	struct sa_set *set = contact->sets, *next;
+	for (size_t i = 0; i < gone->count; i++) {
+		char *identity = strndup(gone->line[i].p, gone->line[i].n);
 
-	for (; set; set = next) { /* the contact goes with its last set: no look at it after that */
-		next = set->contact_next;
-		json_array_append_new(released, set_json_id(set));
-		sa_set_release(set, linger_s);
+		if (identity && impu_has(set->impu, identity))
+			impu_remove(set->impu, identity);
+		free(identity);
 	}
+}
+
+/* Take the identities in @params off the sets of @contact. True: others are left, the sets stay. */
+static bool is_still_used(const struct sa_contact *contact, const json_t *params)
+{
+	struct lines gone;
+	struct sa_set *set;
+	bool used = false;
+
+	param_lines(params, "impu", &gone);
+	DL_FOREACH2(contact->sets, set, contact_next) {
+		unregister(set, &gone);
+		used |= gone.count && *set->impu;
+	}
+	return used;
+}
+
+static void name_sets(const struct sa_contact *contact, json_t *names)
+{
+	const struct sa_set *set;
+
+	DL_FOREACH2(contact->sets, set, contact_next)
+		json_array_append_new(names, set_json_id(set));
 }
 
 /* One of an IMPI's contacts, or all of them when @params name no address. */
@@ -272,6 +315,7 @@ static bool is_meant(const struct sa_contact *contact, const json_t *params)
 	return false;
 }
 
+/* TS 24.229 5.2.5.2 */
 static void release_impi(struct daemon *d, const json_t *params, json_t *released)
 {
 	const struct sa_identity *identity =
@@ -280,9 +324,20 @@ static void release_impi(struct daemon *d, const json_t *params, json_t *release
 
 	for (; contact; contact = next) {
 		next = contact->next;
-		if (is_meant(contact, params))
-			release_contact(contact, param_number(params, "linger"), released);
+		if (!is_meant(contact, params) || is_still_used(contact, params))
+			continue;
+		name_sets(contact, released);
+		sa_contact_release(contact, param_number(params, "linger"));
 	}
+}
+
+/* TS 24.229 5.2.5.1 */
+static void release_set(struct sa_set *set, const json_t *params, json_t *released)
+{
+	if (is_still_used(set->contact, params))
+		return;
+	name_sets(set->contact, released);
+	sa_set_release(set, param_number(params, "linger"));
 }
 
 int command_sa_release(struct daemon *d, const json_t *params, json_t **ret,
@@ -302,7 +357,7 @@ int command_sa_release(struct daemon *d, const json_t *params, json_t **ret,
 	if (!released)
 		return answer(NULL, ret, refusal);
 	if (set)
-		release_contact(set->contact, param_number(params, "linger"), released);
+		release_set(set, params, released);
 	else
 		release_impi(d, params, released);
 	return answer(json_pack("{s:o}", "released", released), ret, refusal);
@@ -344,7 +399,8 @@ int command_sa_route(struct daemon *d, const json_t *params, json_t **ret,
 		set = need_set(d, params, refusal);
 		if (!set)
 			return -ECANCELED;
-		set = sa_contact_downlink(set->contact);
+		if (!param_bool(params, "exact"))
+			set = sa_contact_downlink(set->contact);
 	} else if (param_has(params, "impi")) {
 		set = downlink_of_impi(d, params);
 	} else if (param_has(params, "ue") && param_has(params, "ue_port")) {

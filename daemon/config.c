@@ -34,6 +34,7 @@ void config_listener_default(struct config_listener *ret)
 		.policies = CONFIG_POLICIES_SHARED,
 		.security_server = CONFIG_SECURITY_SERVER_ALL,
 		.verify = COMPARE_STRICT,
+		.returning_phone = CONFIG_RETURNING_PHONE_ACCEPT,
 		.timers = {
 			.reg_await_auth_s = 240,
 			.old_set_s = 128,
@@ -156,6 +157,12 @@ static const struct word ENCRYPTION[] = {
 	{ "off", SELECT_ENCRYPTION_OFF },
 	{ "preferred", SELECT_ENCRYPTION_PREFERRED },
 	{ "required", SELECT_ENCRYPTION_REQUIRED },
+	{ NULL, 0 },
+};
+
+static const struct word RETURNING_PHONE[] = {
+	{ "accept", CONFIG_RETURNING_PHONE_ACCEPT },
+	{ "refuse", CONFIG_RETURNING_PHONE_REFUSE },
 	{ NULL, 0 },
 };
 
@@ -411,6 +418,7 @@ static cfg_opt_t LISTENER_OPTIONS[] = {
 	CFG_STR("register-mismatch", "403", CFGF_NONE),
 	CFG_STR("register-without-ipsec", "challenge", CFGF_NONE),
 	CFG_STR("clear-requests", "challenge", CFGF_NONE),
+	CFG_STR("returning-phone", "accept", CFGF_NONE),
 	CFG_INT_CB("replay-window", 64, CFGF_NONE, decimal),
 	CFG_INT_CB("encap-port", 4500, CFGF_NONE, decimal),
 	CFG_INT_CB("reg-await-auth", 240, CFGF_NONE, decimal),
@@ -504,12 +512,13 @@ static int read_choices(cfg_t *cfg, struct config_listener *l)
 	static const char *const MODES[] = { "trans", "tun", "UDP-enc-tun", NULL };
 	bool *const protocols[] = { &l->select.esp, &l->select.ah };
 	bool *const modes[] = { &l->select.trans, &l->select.tun, &l->select.udp_enc_tun };
-	int policies, encryption, security_server, verify;
+	int policies, encryption, security_server, verify, returning_phone;
 
 	if (word_value(cfg, "policies", POLICIES, &policies) < 0 ||
 	    word_value(cfg, "encryption", ENCRYPTION, &encryption) < 0 ||
 	    word_value(cfg, "security-server", SECURITY_SERVER, &security_server) < 0 ||
 	    word_value(cfg, "verify", VERIFY, &verify) < 0 ||
+	    word_value(cfg, "returning-phone", RETURNING_PHONE, &returning_phone) < 0 ||
 	    flags(cfg, "protocols", PROTOCOLS, protocols) < 0 ||
 	    flags(cfg, "modes", MODES, modes) < 0 || algorithms(cfg, &l->select) < 0)
 		return -EINVAL;
@@ -517,6 +526,7 @@ static int read_choices(cfg_t *cfg, struct config_listener *l)
 	l->select.encryption = (enum select_encryption)encryption;
 	l->security_server = (enum config_security_server)security_server;
 	l->verify = (enum compare_mode)verify;
+	l->returning_phone = (enum config_returning_phone)returning_phone;
 	return encryption_leaves_something(cfg, &l->select);
 }
 

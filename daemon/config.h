@@ -28,6 +28,12 @@ enum config_security_server {
 	CONFIG_SECURITY_SERVER_CHOSEN, /* the chosen one alone */
 };
 
+/* A phone that comes back unprotected with the client port of its living set (TS 33.203 7.1 rule 3). */
+enum config_returning_phone {
+	CONFIG_RETURNING_PHONE_ACCEPT, /* it has lost its state: the old set goes with the 200 */
+	CONFIG_RETURNING_PHONE_REFUSE,
+};
+
 /* Seconds. standards: TS 24.229 table 7.8, table 7.7 (T1 on Gm is 2 s) */
 struct config_timers {
 	uint32_t reg_await_auth_s;      /* life of a TEMPORARY set, 240 */
@@ -48,6 +54,7 @@ struct config_listener {
 	enum config_policies policies;
 	enum config_security_server security_server;
 	enum compare_mode verify;
+	enum config_returning_phone returning_phone;
 	struct server_list mechanisms; /* what Security-Server says */
 	struct decide_policy decide;
 	struct select_policy select;

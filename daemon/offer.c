@@ -5,6 +5,7 @@
  */
 #include "daemon/offer.h"
 #include "daemon/security_server.h"
+#include "daemon/impu.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -99,15 +100,37 @@ static int choose(const struct offer *offer, const struct sa_set *over,
 	return refuse_494(offer, result, refusal, why);
 }
 
-static int create(struct sa_table *table, const struct offer *offer, struct offer_result *result,
-		  struct refusal *refusal)
+/* TS 33.203 7.1 rule 1: the set belongs to those of the offer, and to all that are registered over
+ * the set before. To be freed; NULL when memory is short. */
+static char *identities(const struct offer *offer, const struct sa_set *over)
+{
+	char *list = strdup(over ? over->impu : "");
+	char *fresh = strdup(offer->impu), *rest = fresh, *identity;
+
+	while (list && rest && (identity = strsep(&rest, "\n"))) {
+		if (*identity && impu_add(&list, identity, NULL) < 0) {
+			free(list);
+			list = NULL;
+		}
+	}
+	if (!fresh) {
+		free(list);
+		list = NULL;
+	}
+	free(fresh);
+	return list;
+}
+
+static int create(struct sa_table *table, const struct offer *offer, const struct sa_set *over,
+		  struct offer_result *result, struct refusal *refusal)
 {
 	char *text = lines_join(&offer->security_client);
+	char *impu = identities(offer, over);
 	const struct sa_set_request request = {
 		.listener = offer->listener,
 		.impi = offer->impi,
 		.contact = offer->contact,
-		.impu = offer->impu,
+		.impu = impu,
 		.security_client = text,
 		.ue_address = offer->ue_address,
 		.ue = result->offered.endpoint,
@@ -120,9 +143,11 @@ static int create(struct sa_table *table, const struct offer *offer, struct offe
 	};
 	int err;
 
-	if (!text)
-		return refuse(refusal, REASON_INTERNAL, "out of memory");
-	err = sa_set_create(table, &request, &result->set, refusal);
+	if (text && impu)
+		err = sa_set_create(table, &request, &result->set, refusal);
+	else
+		err = refuse(refusal, REASON_INTERNAL, "out of memory");
+	free(impu);
 	free(text);
 	return err;
 }
@@ -163,7 +188,7 @@ int offer_make(struct sa_table *table, const struct offer *offer, struct offer_r
 		return err;
 	err = choose(offer, over, &result, refusal);
 	if (!err)
-		err = create(table, offer, &result, refusal);
+		err = create(table, offer, over, &result, refusal);
 	if (err)
 		offer_result_done(&result);
 	else

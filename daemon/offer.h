@@ -10,7 +10,8 @@
 
 struct offer {
 	const struct config_listener *listener;
-	const char *impi, *contact, *impu; /* contact, impu: "" = not given */
+	const char *impi, *contact; /* contact: "" = not given */
+	const char *impu; /* one a line; added to those of the set of .over_id */
 	struct lines security_client;
 	struct ip_addr ue_address;
 	struct ip_addr via; /* sent-by of the topmost Via; AF_UNSPEC = not given */

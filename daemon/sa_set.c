@@ -3,8 +3,8 @@
  * The life of a set, in two halves: making one (sa_set_create: choose, build, install, enter, each
  * step undone when a later one fails) and moving it through its states.
  *
- * Every change of state passes change_state(), which holds it against one table. A lifetime lives
- * twice: the daemon's timer runs on the monotonic clock and is the true one; the kernel's limit
+ * What an event does to the sets of a contact stands in one table, EVENTS; happen() carries it out,
+ * and change_state() is the only place where a state changes. A lifetime lives twice: the daemon's timer runs on the monotonic clock and is the true one; the kernel's limit
  * (sa_kernel.c) lies a little behind it, for the case that the daemon is dead.
  *
  * Nothing here keeps keys: sa_set_create() wipes what it expanded before it returns.
@@ -15,6 +15,7 @@
 #include "daemon/sa_table.h"
 #include "daemon/security_server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,40 +33,30 @@
 
 /* ---- states ---- */
 
-static const struct {
-	const char *name;
-	unsigned next; /* bit mask of the states that may follow */
-} STATES[] = {
-	[SA_SET_TEMPORARY] = { "temporary", 1u << SA_SET_NEW | 1u << SA_SET_CURRENT |
-					    1u << SA_SET_GONE },
-	[SA_SET_NEW] = { "new", 1u << SA_SET_CURRENT | 1u << SA_SET_OLD | 1u << SA_SET_GONE },
-	[SA_SET_CURRENT] = { "current", 1u << SA_SET_OLD | 1u << SA_SET_GONE },
-	[SA_SET_OLD] = { "old", 1u << SA_SET_GONE },
-	[SA_SET_GONE] = { "gone", 0 },
-};
-
 const char *sa_set_state_name(enum sa_set_state state)
 {
-	return STATES[state].name;
+	static const char *const NAMES[] = {
+		[SA_SET_TEMPORARY] = "temporary", [SA_SET_NEW] = "new",
+		[SA_SET_CURRENT] = "current",     [SA_SET_OLD] = "old",
+		[SA_SET_GONE] = "gone",
+	};
+
+	return NAMES[state];
 }
 
-static bool change_state(struct sa_set *set, enum sa_set_state state, const char *why)
+/* The one way from state to state; it leads forward only. */
+static void change_state(struct sa_set *set, enum sa_set_state state, const char *why)
 {
 	char ip[IP_TEXT_BYTES];
 
-	if (!(STATES[set->state].next & 1u << state)) {
-		log_line(LOG_ERR, "event=bad-transition set=%016" PRIx64 " from=%s to=%s why=%s",
-			 set->id, STATES[set->state].name, STATES[state].name, why);
-		return false;
-	}
+	assert(state > set->state);
 	log_line(LOG_INFO, "event=set-state set=%016" PRIx64 " impi=%s ue=%s from=%s to=%s why=%s",
-		 set->id, set->impi, ip_format(&set->ue_address, ip), STATES[set->state].name,
-		 STATES[state].name, why);
+		 set->id, set->impi, ip_format(&set->ue_address, ip),
+		 sa_set_state_name(set->state), sa_set_state_name(state), why);
 	set->table->count[set->state]--;
 	set->state = state;
 	if (state != SA_SET_GONE)
 		set->table->count[state]++;
-	return true;
 }
 
 /* ---- lifetimes ---- */
@@ -105,11 +96,17 @@ static void shorten(struct sa_set *set, uint32_t left_s)
 		sa_kernel_log_error(set, "shorten", &error);
 }
 
+static uint64_t granted_until_ms(const struct sa_set *set, uint32_t expires_s)
+{
+	const uint64_t margin_s = set->listener->timers.registration_margin_s;
+
+	return clock_monotonic_ms() + (expires_s + margin_s) * 1000;
+}
+
 /* TS 33.203 7.4.2a: an SA's lifetime is never made shorter by a registration. */
 static uint64_t registered_until_ms(const struct sa_set *set, uint32_t expires_s)
 {
-	const uint64_t margin_s = set->listener->timers.registration_margin_s;
-	uint64_t until_ms = clock_monotonic_ms() + (expires_s + margin_s) * 1000;
+	uint64_t until_ms = granted_until_ms(set, expires_s);
 	const struct sa_set *other;
 
 	DL_FOREACH2(set->contact->sets, other, contact_next) {
@@ -119,19 +116,136 @@ static uint64_t registered_until_ms(const struct sa_set *set, uint32_t expires_s
 	return until_ms;
 }
 
-static void expired(void *arg)
+/* ---- events ---- */
+
+/* What happens to a set that is not the end of that set alone (sa_set_drop) and not only a longer
+ * life (sa_set_extend). */
+enum sa_set_event {
+	EVENT_ACCEPTED,      /* 200 to its REGISTER, which began in clear */
+	EVENT_ACCEPTED_OVER, /* 200 to its REGISTER, which began over another set of the contact */
+	EVENT_REFUSED,       /* the answer to its challenge is not right */
+	EVENT_USED,          /* the phone sent something on it */
+	EVENT_NEARLY_OVER,   /* it has 64*T1 left */
+	EVENT_PHONE_LEFT,    /* the phone de-registered over it */
+	EVENT_NETWORK_ENDED, /* the network de-registered the contact */
+};
+
+/* A set of the contact, as the event sees it. */
+enum part {
+	PART_ITSELF,
+	PART_OVER, /* the one that its REGISTER began over */
+	PART_OTHER,
+};
+
+enum act {
+	KEEP,
+	TO_NEW,
+	TO_CURRENT,
+	TO_OLD,
+	SHORTEN, /* to so many seconds, if it has more; 0: it goes */
+	RETIRE,  /* TO_OLD and SHORTEN */
+	DROP,
+};
+
+/* TS 33.203 7.3.1.1, 7.4.2a; TS 24.229 5.2.2, 5.2.5. What is not here keeps the set as it is. */
+static const struct {
+	const char *why;
+	enum act act[SA_SET_GONE]; /* by state: TEMPORARY, NEW, CURRENT, OLD */
+} EVENTS[][PART_OTHER + 1] = {
+	[EVENT_ACCEPTED] = {
+		[PART_ITSELF] = { "confirmed", { TO_CURRENT, KEEP, KEEP, KEEP } },
+		[PART_OTHER] = { "superseded", { DROP, DROP, DROP, DROP } },
+	},
+	[EVENT_ACCEPTED_OVER] = {
+		[PART_ITSELF] = { "confirmed", { TO_NEW, KEEP, KEEP, KEEP } },
+		[PART_OVER] = { "superseded", { KEEP, TO_OLD, TO_OLD, KEEP } },
+		[PART_OTHER] = { "superseded", { DROP, DROP, DROP, DROP } },
+	},
+	[EVENT_REFUSED] = {
+		[PART_ITSELF] = { "refused", { SHORTEN, KEEP, KEEP, KEEP } },
+	},
+	[EVENT_USED] = {
+		[PART_ITSELF] = { "used", { KEEP, TO_CURRENT, KEEP, KEEP } },
+		[PART_OTHER] = { "newer-used", { KEEP, KEEP, KEEP, SHORTEN } },
+	},
+	[EVENT_NEARLY_OVER] = {
+		[PART_OTHER] = { "old-set-ends", { KEEP, TO_CURRENT, KEEP, KEEP } },
+	},
+	[EVENT_PHONE_LEFT] = {
+		[PART_ITSELF] = { "released", { DROP, RETIRE, RETIRE, SHORTEN } },
+		[PART_OTHER] = { "released", { DROP, RETIRE, RETIRE, DROP } },
+	},
+	/* a NOTIFY that says so must still find the way: they stay what they are */
+	[EVENT_NETWORK_ENDED] = {
+		[PART_ITSELF] = { "ended", { DROP, SHORTEN, SHORTEN, SHORTEN } },
+		[PART_OTHER] = { "ended", { DROP, SHORTEN, SHORTEN, SHORTEN } },
+	},
+};
+
+static void shorten_or_drop(struct sa_set *set, uint32_t left_s, const char *why)
+{
+	if (left_s)
+		shorten(set, left_s);
+	else
+		sa_set_drop(set, why);
+}
+
+static void act(struct sa_set *set, enum act act, uint32_t left_s, const char *why)
+{
+	switch (act) {
+	case KEEP:
+		break;
+	case TO_NEW:
+		change_state(set, SA_SET_NEW, why);
+		break;
+	case TO_CURRENT:
+		change_state(set, SA_SET_CURRENT, why);
+		break;
+	case TO_OLD:
+		change_state(set, SA_SET_OLD, why);
+		break;
+	case RETIRE:
+		change_state(set, SA_SET_OLD, why);
+		shorten_or_drop(set, left_s, why);
+		break;
+	case SHORTEN:
+		shorten_or_drop(set, left_s, why);
+		break;
+	case DROP:
+		sa_set_drop(set, why);
+		break;
+	}
+}
+
+/* @over: NULL = none; @left_s: what is shortened has so long. Sets may be gone after it, and with
+ * the last one their contact. */
+static void happen(enum sa_set_event event, const struct sa_set *set, const struct sa_set *over,
+		   uint32_t left_s)
+{
+	struct sa_set *each = set->contact->sets, *next;
+
+	for (; each; each = next) {
+		const enum part part = each == set    ? PART_ITSELF
+				       : each == over ? PART_OVER
+						      : PART_OTHER;
+
+		next = each->contact_next;
+		act(each, EVENTS[event][part].act[each->state], left_s, EVENTS[event][part].why);
+	}
+}
+
+static void due(void *arg)
 {
 	struct sa_set *set = arg;
-	struct sa_set *fresh;
+	const uint64_t now = clock_monotonic_ms();
 
-	if (clock_monotonic_ms() >= set->deadline_ms) {
+	if (now >= set->deadline_ms) {
 		sa_set_drop(set, "expired");
 		return;
 	}
-	fresh = sa_contact_in_state(set->contact, SA_SET_NEW);
-	if (fresh && set->state == SA_SET_OLD) /* else the loop's timer was a moment early */
-		change_state(fresh, SA_SET_CURRENT, "old-set-ends");
-	timer_arm(&set->timer, set->deadline_ms);
+	if (now >= next_look_ms(set)) /* else the loop's timer was a moment early */
+		happen(EVENT_NEARLY_OVER, set, NULL, 0);
+	timer_arm(&set->timer, next_look_ms(set));
 }
 
 /* ---- making one ---- */
@@ -175,7 +289,7 @@ static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request
 		free_set(set);
 		return NULL;
 	}
-	timer_init(&set->timer, expired, set);
+	timer_init(&set->timer, due, set);
 	return set;
 }
 
@@ -227,6 +341,14 @@ static int take_spis(struct sa_set *set, struct refusal *refusal)
 	return refuse(refusal, REASON_SPI_EXHAUSTED, "no free SPI was found");
 }
 
+/* TS 33.203 7.1 rule 3 to the letter. What a phone that de-registered left behind is no hindrance. */
+static bool refuses_return(const struct sa_set *set, const struct sa_set *living)
+{
+	return set->listener->returning_phone == CONFIG_RETURNING_PHONE_REFUSE &&
+	       (sa_contact_in_state(living->contact, SA_SET_NEW) ||
+		sa_contact_in_state(living->contact, SA_SET_CURRENT));
+}
+
 /* TS 33.203 7.1 rule 3: the phone's client port must not be in use. The one exception is the same
  * contact that comes unprotected, since it has lost its state: its old set goes when this one is
  * confirmed. Over a living set the answer would leave by the new SAs, which the phone has not yet. */
@@ -244,6 +366,9 @@ static int check_flow(struct sa_set *set, const char *contact_key, struct refusa
 		return refuse(refusal, REASON_FLOW_IN_USE,
 			      "a re-registration must change port-c; %u is that of a living set",
 			      set->ue.port_c);
+	if (!strcmp(flow->set->contact->key, contact_key) && refuses_return(set, flow->set))
+		return refuse(refusal, REASON_FLOW_IN_USE,
+			      "port-c %u is that of a living set of this phone", set->ue.port_c);
 	if (!strcmp(flow->set->contact->key, contact_key) &&
 	    flow->set->suite.prot == set->suite.prot && flow->set->suite.mod == set->suite.mod)
 		return 0;
@@ -399,19 +524,9 @@ void sa_set_lost(struct sa_set *set)
 	sa_set_drop(set, "lost");
 }
 
-static void drop_others(struct sa_set *set, const struct sa_set *also_keep)
-{
-	struct sa_set *other, *next;
-
-	DL_FOREACH_SAFE2(set->contact->sets, other, next, contact_next) {
-		if (other != set && other != also_keep)
-			sa_set_drop(other, "superseded");
-	}
-}
-
 int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusal)
 {
-	const uint64_t until_ms = registered_until_ms(set, expires_s);
+	const uint64_t until_ms = granted_until_ms(set, expires_s);
 	const uint64_t before_ms = set->deadline_ms;
 	struct xfrm_error error;
 
@@ -432,9 +547,17 @@ int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusa
 	return -ECANCELED;
 }
 
+/* The living set of the same contact that its REGISTER began over, or NULL. */
+static struct sa_set *find_over(const struct sa_set *set)
+{
+	struct sa_set *over = set->over_id ? sa_table_by_id(set->table, set->over_id) : NULL;
+
+	return over && over->contact == set->contact ? over : NULL;
+}
+
 int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refusal)
 {
-	struct sa_set *over = NULL;
+	struct sa_set *over = find_over(set);
 	struct xfrm_error error;
 
 	if (set->state != SA_SET_TEMPORARY)
@@ -448,14 +571,7 @@ int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refus
 		sa_set_lost(set);
 		return -ECANCELED;
 	}
-	if (set->over_id)
-		over = sa_table_by_id(set->table, set->over_id);
-	if (over && over->contact != set->contact)
-		over = NULL;
-	drop_others(set, over);
-	change_state(set, over ? SA_SET_NEW : SA_SET_CURRENT, "confirmed");
-	if (over && over->state != SA_SET_OLD)
-		change_state(over, SA_SET_OLD, "superseded");
+	happen(over ? EVENT_ACCEPTED_OVER : EVENT_ACCEPTED, set, over, 0);
 	if (over)
 		timer_arm(&over->timer, next_look_ms(over));
 	return 0;
@@ -463,32 +579,24 @@ int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refus
 
 void sa_set_used(struct sa_set *set)
 {
-	struct sa_set *other;
-
-	if (set->state != SA_SET_NEW)
-		return;
-	change_state(set, SA_SET_CURRENT, "used");
-	DL_FOREACH2(set->contact->sets, other, contact_next) {
-		if (other->state == SA_SET_OLD)
-			shorten(other, set->listener->timers.old_set_s);
-	}
+	if (set->state == SA_SET_NEW)
+		happen(EVENT_USED, set, NULL, set->listener->timers.old_set_s);
 }
 
 void sa_set_release(struct sa_set *set, uint32_t linger_s)
 {
-	if (!linger_s || set->state == SA_SET_TEMPORARY) {
-		sa_set_drop(set, "released");
-		return;
-	}
-	if (set->state != SA_SET_OLD)
-		change_state(set, SA_SET_OLD, "released");
-	shorten(set, linger_s);
+	happen(EVENT_PHONE_LEFT, set, NULL, linger_s);
+}
+
+void sa_contact_release(struct sa_contact *contact, uint32_t linger_s)
+{
+	happen(EVENT_NETWORK_ENDED, contact->sets, NULL, linger_s);
 }
 
 void sa_set_abort(struct sa_set *set)
 {
 	set->aborted = true;
-	shorten(set, ABORT_LINGER_S);
+	happen(EVENT_REFUSED, set, NULL, ABORT_LINGER_S);
 }
 
 void sa_set_moved(struct sa_set *set, uint16_t port)

@@ -132,9 +132,15 @@ int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusa
 /* A message of the phone arrived on it: NEW becomes CURRENT, and OLD has 64*T1 left at most. */
 void sa_set_used(struct sa_set *set);
 
-/* De-registration: gone after @linger_s; at once (then @set is freed) for 0, or when it is TEMPORARY:
- * what was never authenticated must not become OLD. */
+/* The phone de-registered over @set: its contact's sets are OLD and go after @linger_s, in which the
+ * response can leave; at once those that are TEMPORARY or OLD already (but for @set). 0: all at once.
+ * TS 24.229 5.2.5.1. */
 void sa_set_release(struct sa_set *set, uint32_t linger_s);
+
+/* The network de-registered the contact: its sets go after @linger_s and stay in use until then, so
+ * that a NOTIFY can tell the phone; at once one that is TEMPORARY. 0: all at once. TS 24.229 5.2.5.2.
+ * With its last set @contact is freed. */
+void sa_contact_release(struct sa_contact *contact, uint32_t linger_s);
 
 /* The answer to the challenge was not right: accept nothing more on it, but let it live for the few
  * seconds that the refusal needs to leave over it. TS 33.203 7.3.1.1. */

@@ -44,8 +44,10 @@ static json_t *lines_json(const char *text)
 	json_t *array = json_array();
 
 	while (array && *text) {
-		const size_t n = strcspn(text, "\n");
+		size_t n;
 
+		text += *text == '\t'; /* impu.h */
+		n = strcspn(text, "\n");
 		json_array_append_new(array, json_stringn(text, n));
 		text += n + (text[n] == '\n');
 	}
@@ -125,18 +127,26 @@ json_t *set_json_full(const struct sa_set *set)
 	return json;
 }
 
-/* TS 33.203 7.1: our client port to the phone's server port; RFC 3329: port to port1. */
+static json_t *path_json(const struct sa_set *set, uint16_t local, uint16_t remote)
+{
+	return json_pack("{s:{s:o, s:i}, s:{s:o, s:o}}", "local", "address",
+			 address_json(&set->listener->address), "port", local, "remote", "address",
+			 address_json(&set->ue_address), "port",
+			 remote ? json_integer(remote) : json_null());
+}
+
+/* TS 33.203 7.1: our client port to the phone's server port, and the connection that the phone opens;
+ * RFC 3329: port to port1, and from port2 if that is known. */
 json_t *set_json_route(const struct sa_set *set)
 {
 	const bool rfc3329 = set->ue.dialect == IPSEC_DIALECT_RFC3329;
-	const int local = rfc3329 ? set->pcscf.port1 : set->pcscf.port_c;
-	const int remote = rfc3329 ? set->ue.port1 : set->ue.port_s;
-	json_t *path = json_pack("{s:{s:o, s:i}, s:{s:o, s:i}}", "local", "address",
-				 address_json(&set->listener->address), "port", local, "remote",
-				 "address", address_json(&set->ue_address), "port", remote);
-	json_t *json = json_pack("{s:o, s:s, s:s, s:O, s:o}", "set", set_json_id(set), "state",
-				 sa_set_state_name(set->state), "impi", set->impi, "udp", path,
-				 "tcp", path);
+	const uint16_t local = rfc3329 ? set->pcscf.port1 : set->pcscf.port_c;
+	const uint16_t remote = rfc3329 ? set->ue.port1 : set->ue.port_s;
+	json_t *path = path_json(set, local, remote);
+	json_t *opened = path_json(set, rfc3329 ? local : set->pcscf.port_s,
+				   rfc3329 ? set->ue.port2 : set->ue.port_c);
 
-	return json;
+	return json_pack("{s:o, s:s, s:s, s:O, s:o, s:o}", "set", set_json_id(set), "state",
+			 sa_set_state_name(set->state), "impi", set->impi, "udp", path, "tcp", path,
+			 "tcp_opened_by_phone", opened);
 }

@@ -11,6 +11,7 @@
  * and are shown their way; those from a phone are held against the set that they came on.
  */
 #include "daemon/check.h"
+#include "daemon/impu.h"
 #include "daemon/log.h"
 #include "daemon/offer.h"
 #include "daemon/sip_flow.h"
@@ -22,9 +23,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /* Enough for a response over TCP to leave. */
 #define TCP_LINGER_S 8
+
+/* Of all identities of an implicit registration set. */
+#define ASSOCIATED_BYTES 4096
 
 /* A response to a REGISTER of a phone. */
 struct answer {
@@ -121,43 +126,17 @@ static uint64_t transaction_of(const struct answer *a)
 	return sum[0] ? sum[0] : 1;
 }
 
-/* TS 33.203 7.1 rule 1: a set belongs to all identities that are registered over it, one a line. */
-static char *identities_of(const struct answer *a)
-{
-	const char *fresh = a->entry->text[SIP_PENDING_IMPU];
-	const char *known = a->set ? a->set->impu : "";
-	char *text;
-
-	return asprintf(&text, "%s%s%s", known, *known ? "\n" : "", fresh) < 0 ? NULL : text;
-}
-
-static bool has_identity(const char *lines, const char *identity)
-{
-	const size_t n = strlen(identity);
-
-	for (; *lines; lines += strcspn(lines, "\n"), lines += *lines == '\n') {
-		if (strcspn(lines, "\n") == n && !strncmp(lines, identity, n))
-			return true;
-	}
-	return false;
-}
-
 static int make_set(const struct answer *a, struct offer *offer, struct sa_set **ret,
 		    struct refusal *why)
 {
 	const struct sip_pending *entry = a->entry;
 	struct offer_result result;
-	char *impu = a->set && has_identity(a->set->impu, entry->text[SIP_PENDING_IMPU])
-			     ? strdup(a->set->impu)
-			     : identities_of(a);
 	int err;
 
-	if (!impu)
-		return refuse(why, REASON_INTERNAL, "out of memory");
 	offer->listener = entry->listener;
 	offer->impi = entry->text[SIP_PENDING_IMPI];
 	offer->contact = entry->text[SIP_PENDING_CONTACT];
-	offer->impu = impu;
+	offer->impu = entry->text[SIP_PENDING_IMPU];
 	offer->ue_address = entry->remote.address;
 	offer->via = entry->via;
 	offer->over_id = entry->over_id;
@@ -165,7 +144,6 @@ static int make_set(const struct answer *a, struct offer *offer, struct sa_set *
 	offer->security_client.line[0] = span_of(entry->text[SIP_PENDING_SECURITY_CLIENT]);
 	offer->security_client.count = *entry->text[SIP_PENDING_SECURITY_CLIENT] ? 1 : 0;
 	err = offer_make(a->w->flow->table, offer, &result, why);
-	free(impu);
 	if (err)
 		return err;
 	*ret = result.set;
@@ -233,46 +211,14 @@ static int challenge(struct answer *a)
 
 /* ---- 2xx ---- */
 
-/* Another identity over the same set (TS 33.203 7.4.2a). Out of memory: it is not listed, no more.
- */
+/* What is registered over the set now (TS 33.203 7.4.2a), with what the network registered along with
+ * it. Out of memory: it is not listed, no more. */
 static void add_identity(struct answer *a)
 {
-	char *lines;
+	char along[ASSOCIATED_BYTES];
+	const bool told = sip_associated_identities(&a->w->m, along, sizeof(along));
 
-	if (has_identity(a->set->impu, a->entry->text[SIP_PENDING_IMPU]))
-		return;
-	lines = identities_of(a);
-	if (!lines)
-		return;
-	free(a->set->impu);
-	a->set->impu = lines;
-}
-
-static void remove_identity(char *lines, const char *identity)
-{
-	const size_t n = strlen(identity);
-	char *to = lines;
-
-	for (const char *line = lines; *line;) {
-		const size_t bytes = strcspn(line, "\n");
-		const char *next = line + bytes + (line[bytes] == '\n');
-
-		if (bytes != n || memcmp(line, identity, n) != 0) {
-			if (to != lines)
-				*to++ = '\n';
-			memmove(to, line, bytes);
-			to += bytes;
-		}
-		line = next;
-	}
-	*to = '\0';
-}
-
-/* An identity that is not listed came along with another one (an implicit set): when only one is
- * listed, that is the one. */
-static bool is_last_identity(const char *lines)
-{
-	return !strchr(lines, '\n');
+	impu_add(&a->set->impu, a->entry->text[SIP_PENDING_IMPU], told ? along : NULL);
 }
 
 static uint32_t linger_s(const struct answer *a)
@@ -283,29 +229,43 @@ static uint32_t linger_s(const struct answer *a)
 	return a->entry->transport == SIP_UDP ? a->entry->listener->timers.old_set_s : TCP_LINGER_S;
 }
 
-static void release(struct answer *a)
-{
-	struct sa_set *set = a->set->contact->sets, *next;
-
-	for (; set; set = next) {
-		next = set->contact_next;
-		sa_set_release(set, linger_s(a));
-	}
-	a->set = NULL;
-}
-
 static int unbind(struct answer *a)
 {
 	const char *identity = a->entry->text[SIP_PENDING_IMPU];
+	bool is_used = impu_remove(a->set->impu, identity);
 	struct sa_set *set;
 
-	if (is_last_identity(a->set->impu)) {
-		release(a);
-		return sip_work_forward(a->w, "de-registered: the sets end");
+	DL_FOREACH2(a->set->contact->sets, set, contact_next) {
+		if (is_used && set != a->set && impu_has(set->impu, identity))
+			impu_remove(set->impu, identity);
 	}
-	for (set = a->set->contact->sets; set; set = set->contact_next)
-		remove_identity(set->impu, identity);
-	return sip_work_forward(a->w, "de-registered; other identities use the sets");
+	if (is_used)
+		return sip_work_forward(a->w, "de-registered; other identities use the sets");
+	sa_set_release(a->set, linger_s(a));
+	a->set = NULL;
+	return sip_work_forward(a->w, "de-registered: the sets end");
+}
+
+/* What tells the device and its flow in a contact's name; NULL: it gave no instance. */
+static const char *device_of(const struct sa_contact *contact)
+{
+	return strchr(strchr(contact->key, '\n'), ' ');
+}
+
+/* TS 33.203 7.5: the same device registers from another address: nothing answers at the old one.
+ * Without an instance nobody can tell; those sets last until their end, or sa.release. */
+static void leave_old_address(const struct sa_set *set)
+{
+	const char *device = device_of(set->contact);
+	struct sa_contact *contact = set->contact->identity->contacts, *next;
+
+	for (; device && contact; contact = next) {
+		const char *other = device_of(contact);
+
+		next = contact->next;
+		if (contact != set->contact && other && !strcmp(other, device))
+			sa_contact_release(contact, 0);
+	}
 }
 
 /* The set is in use from now on, or lives on. An OLD one has been superseded and gains nothing. */
@@ -316,6 +276,8 @@ static int keep(struct answer *a, uint32_t expires_s, struct refusal *why)
 	switch (a->set->state) {
 	case SA_SET_TEMPORARY:
 		err = sa_set_confirm(a->set, expires_s, why);
+		if (!err && a->set->state == SA_SET_CURRENT)
+			leave_old_address(a->set);
 		break;
 	case SA_SET_NEW:
 	case SA_SET_CURRENT:

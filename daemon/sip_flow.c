@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #define IDENTITY_BYTES 512
 
@@ -114,8 +113,6 @@ static int read_identity(struct request *r, struct refusal *why)
 	}
 	if (sip_registered_identity(m, false, r->impu, sizeof(r->impu)) < 0)
 		return bad_message(why, "To holds no identity that can be registered");
-	if (!r->impi[0])
-		sip_registered_identity(m, true, r->impi, sizeof(r->impi));
 	return 0;
 }
 
@@ -179,6 +176,8 @@ static int check_protection(struct request *r, struct refusal *why)
 		.remote_port = in->source.port,
 		.method = method,
 		.impi = r->impi[0] ? r->impi : NULL,
+		.via = sip_work_via_address(r->w),
+		.no_answer = !r->has_response && !r->has_auts,
 	};
 
 	snprintf(method, sizeof(method), "%.*s", (int)r->w->m.method.n, r->w->m.method.p);
@@ -200,25 +199,6 @@ static int check_protection(struct request *r, struct refusal *why)
 	return 0;
 }
 
-/* TS 33.203 7.1 rule 2, 7.4.2a: what a set asks of a REGISTER beside its Security headers. */
-static int check_register(struct request *r, struct refusal *why)
-{
-	struct sa_set *set = r->found.set;
-	struct ip_addr host;
-
-	if (set->state == SA_SET_TEMPORARY && !r->has_response && !r->has_auts)
-		return refuse(why, REASON_WRONG_STATE,
-			      "a REGISTER that answers no challenge came on a temporary set");
-	host = sip_work_via_address(r->w);
-	if (host.family == AF_UNSPEC || ip_equal(&host, &r->w->in->source.address))
-		return 0;
-	if (set->state == SA_SET_TEMPORARY)
-		sa_set_abort(set);
-	return refuse(
-		why, REASON_VIA_MISMATCH,
-		"the top Via of a protected REGISTER names another address than it came from");
-}
-
 /* ---- what it offers ---- */
 
 /* TS 33.203 M.7.2 */
@@ -233,23 +213,11 @@ static bool is_behind_nat(const struct request *r)
 
 /* TS 33.203 7.3.1.2, 7.3.1.3: the phone did not accept the challenge; the set that came with it
  * will never be used. */
-static void drop_unanswered(const struct request *r)
+static void drop_unanswered(const struct request *r, const struct sa_contact *contact)
 {
-	const struct sa_identity *identity = sa_table_identity(r->w->flow->table, r->impi);
-	const struct sa_contact *contact;
-	struct sa_set *unanswered = NULL;
+	struct sa_set *unanswered = sa_contact_in_state(contact, SA_SET_TEMPORARY);
 
-	if (!identity || !(r->has_auts || r->rejects_network))
-		return;
-	DL_FOREACH(identity->contacts, contact)
-	{
-		struct sa_set *set = sa_contact_in_state(contact, SA_SET_TEMPORARY);
-
-		if (set && set != r->found.set &&
-		    ip_equal(&set->ue_address, &r->w->in->source.address))
-			unanswered = set;
-	}
-	if (unanswered)
+	if (unanswered && unanswered != r->found.set && (r->has_auts || r->rejects_network))
 		sa_set_drop(unanswered, "challenge-rejected");
 }
 
@@ -267,12 +235,17 @@ static void set_integrity(struct sip_work *w, enum sip_name name, const char *va
 	}
 }
 
-/* An answer to a message on SAs: over UDP from port to port of its set; else as it came. */
+/* TS 33.203 7.1: an answer to a message on SAs goes, over UDP, from port to port of the set in use,
+ * and that to a REGISTER (7.4.2a) of its own set; else as the message came. */
 static void way_back(struct request *r)
 {
 	const struct sa_set *set = r->found.set ? r->found.set : r->refused_set;
 	struct sip_work *w = r->w;
 	const struct sip_place to = sip_work_reply_place(w);
+	const struct sa_set *in_use = set ? sa_contact_downlink(set->contact) : NULL;
+
+	if (in_use && r->facts.method != DECIDE_METHOD_REGISTER)
+		set = in_use;
 
 	if (w->in->transport == SIP_UDP && set)
 		sip_work_way_set(w, set);
@@ -304,11 +277,12 @@ static int forward_register(struct request *r, const struct decision *d)
 		.security_client = &r->client.lines,
 		.start_agreement = d->start_agreement,
 	};
+	struct sa_contact *contact;
 	struct refusal why;
 
-	if (sip_register_remember(r->w, &request, &why) < 0)
+	if (sip_register_remember(r->w, &request, &contact, &why) < 0)
 		return refused(r, &why);
-	drop_unanswered(r);
+	drop_unanswered(r, contact);
 	ret->has_integrity = true;
 	ret->integrity_protected =
 		r->found.integrity_protected && (set->state != SA_SET_TEMPORARY || r->has_response);
@@ -406,8 +380,8 @@ static int judge(struct request *r)
 		return refused(r, &why);
 	if (r->listener->decide.sec_agree && check_protection(r, &why) < 0)
 		return refused(r, &why);
-	if (is_register && r->found.set && check_register(r, &why) < 0)
-		return refused(r, &why);
+	if (is_register && !r->impi[0]) /* TS 24.229 5.1.1.2: without Authorization To names it */
+		sip_registered_identity(&r->w->m, true, r->impi, sizeof(r->impi));
 	if (r->listener->decide.sec_agree)
 		r->facts.client = sip_agree_client(r->listener, is_behind_nat(r), &r->client);
 	if (is_register && r->found.set && r->facts.client == DECIDE_CLIENT_BAD) {

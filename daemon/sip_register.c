@@ -9,6 +9,7 @@
 #include "daemon/sip_register.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,8 +98,22 @@ static void fill_texts(const struct sip_work *w, const struct sip_register_reque
 	entry->text[SIP_PENDING_REG_ID] = text_of(contact->reg_id);
 }
 
+static struct sa_contact *find_contact(const struct sa_table *table,
+				       const struct sip_pending *entry)
+{
+	struct sa_contact *contact;
+	char *key;
+
+	if (asprintf(&key, "%s\n%s", entry->text[SIP_PENDING_IMPI],
+		     entry->text[SIP_PENDING_CONTACT]) < 0)
+		return NULL;
+	contact = sa_table_contact(table, key);
+	free(key);
+	return contact;
+}
+
 int sip_register_remember(const struct sip_work *w, const struct sip_register_request *request,
-			  struct refusal *why)
+			  struct sa_contact **ret_contact, struct refusal *why)
 {
 	const struct sa_set *set = request->set;
 	const bool answers = set && set->state == SA_SET_TEMPORARY;
@@ -124,6 +139,8 @@ int sip_register_remember(const struct sip_work *w, const struct sip_register_re
 		whole = whole && entry.text[i];
 	err = whole ? sip_pending_add(w->flow->pending, &entry, why)
 		    : refuse(why, REASON_INTERNAL, "out of memory");
+	if (!err)
+		*ret_contact = find_contact(w->flow->table, &entry);
 	for (size_t i = 0; i < SIP_PENDING_TEXTS; i++)
 		free(entry.text[i]);
 	return err;

@@ -16,9 +16,10 @@ struct sip_register_request {
 	bool start_agreement; /* in clear: its 401 is to carry Security-Server */
 };
 
-/* Note what its response will be seen with. Returns 0, -ECANCELED (see @why). */
+/* Note what its response will be seen with. *@ret_contact: the contact that it is about, NULL when
+ * that has no sets. Returns 0, -ECANCELED (see @why). */
 int sip_register_remember(const struct sip_work *w, const struct sip_register_request *request,
-			  struct refusal *why);
+			  struct sa_contact **ret_contact, struct refusal *why);
 
 /* The seconds that the 200 in hand grants to the contact of @entry: its expires, else the Expires
  * header, else what was asked for. RFC 3261 10.2.4, 10.3. */

@@ -48,6 +48,7 @@ static const struct {
 	[SIP_PROXY_AUTHORIZATION] = {"Proxy-Authorization", NULL, false, false, false},
 	[SIP_WWW_AUTHENTICATE] = {"WWW-Authenticate", NULL, false, false, false},
 	[SIP_PROXY_AUTHENTICATE] = {"Proxy-Authenticate", NULL, false, false, false},
+	[SIP_P_ASSOCIATED_URI] = {"P-Associated-URI", NULL, false, false, false},
 };
 
 static void no_trace(const char *file, int line, osip_trace_level_t level, const char *fmt,
@@ -659,6 +660,52 @@ int sip_registered_identity(const struct sip_message *m, bool as_private, char *
 			return -EBADMSG;
 	}
 	return out.n ? text_out_end(&out) : -EBADMSG;
+}
+
+/* The URI of a name-addr or addr-spec, without parameters and port; empty: there is none. */
+static struct span bare_uri(struct span value)
+{
+	const char *open = memchr(value.p, '<', value.n), *at;
+	struct span uri = open ? skip(value, (size_t)(open + 1 - value.p)) : trim(value);
+	size_t n = 0;
+
+	while (n < uri.n && uri.p[n] > ' ' && uri.p[n] <= '~' && !strchr(";?>", uri.p[n]))
+		n++;
+	if (n < uri.n && !strchr(";?>", uri.p[n]))
+		return (struct span){uri.p, 0};
+	uri.n = n;
+	at = memchr(uri.p, '@', n);
+	if (at && at[1] != '[') {
+		const char *colon = memchr(at, ':', n - (size_t)(at - uri.p));
+
+		uri.n = colon ? (size_t)(colon - uri.p) : n;
+	}
+	return uri;
+}
+
+bool sip_associated_identities(const struct sip_message *m, char *buf, size_t cap)
+{
+	const struct sip_header *h;
+	size_t used = 0;
+	bool found = false;
+
+	for (size_t at = 0; (h = sip_header_next(m, SIP_P_ASSOCIATED_URI, &at)); found = true) {
+		struct span rest = h->value;
+
+		while (rest.n) {
+			const size_t n = sip_first_value(rest);
+			const struct span uri = bare_uri((struct span){rest.p, n});
+
+			if (uri.n && used + uri.n + 2 <= cap) {
+				memcpy(buf + used, uri.p, uri.n);
+				used += uri.n;
+				buf[used++] = '\n';
+			}
+			rest = skip(rest, n < rest.n ? n + 1 : n);
+		}
+	}
+	buf[used] = '\0';
+	return found;
 }
 
 bool sip_is_emergency(const struct sip_message *m)

@@ -37,6 +37,7 @@ enum sip_name {
 	SIP_PROXY_AUTHORIZATION,
 	SIP_WWW_AUTHENTICATE,
 	SIP_PROXY_AUTHENTICATE,
+	SIP_P_ASSOCIATED_URI,
 	SIP_OTHER,
 };
 
@@ -131,6 +132,11 @@ bool sip_uri_host(const struct sip_message *m, struct span *ret_host, uint16_t *
  * @cap includes the NUL. Returns the length; -EBADMSG: it holds anything but printable ASCII;
  * -ENOSPC. */
 int sip_registered_identity(const struct sip_message *m, bool as_private, char *buf, size_t cap);
+
+/* The public identities in P-Associated-URI (RFC 7315 4.1), one a line, each written like that of
+ * sip_registered_identity(). One that is unreadable or has no room is left out. Returns false: there
+ * is no such header. */
+bool sip_associated_identities(const struct sip_message *m, char *buf, size_t cap);
 
 /* Does the message itself say that it is about an emergency: a Request-URI urn:service:sos, or the
  * registration of a contact with sos? Later requests of such a dialog do not say so. RFC 5031,

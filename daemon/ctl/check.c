@@ -34,6 +34,7 @@ static const struct ctl_option options[] = {
 	{"response", CTL_FLAG, 0, NULL, "it is a response"},
 	{"transport", CTL_TEXT, 0, "NAME", "udp or tcp"},
 	{"impi", CTL_TEXT, 0, "IMPI", "username of its Authorization header"},
+	{"via", CTL_TEXT, 0, "ADDRESS", "of a REGISTER: sent-by of its top Via"},
 	{"security-client", CTL_LIST, 0, "VALUE", "one header line, without its name"},
 	{"security-verify", CTL_LIST, 0, "VALUE", "one header line, without its name"},
 	{0},

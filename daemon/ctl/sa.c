@@ -12,6 +12,7 @@
 static const struct ctl_option confirm_options[] = {
 	{"set", CTL_TEXT, CTL_REQUIRED | CTL_EITHER, "SET", "which set"},
 	{"expires", CTL_NUMBER, CTL_REQUIRED, "SECONDS", "granted by the 200 OK"},
+	{"impu", CTL_LIST, 0, "IMPU", "a public identity that is registered too"},
 	{0},
 };
 
@@ -48,6 +49,7 @@ static const struct ctl_option release_options[] = {
 	{"set", CTL_TEXT, CTL_EITHER, "SET", "which set; or"},
 	{"impi", CTL_TEXT, 0, "IMPI", "all sets of this subscriber"},
 	{"ue", CTL_TEXT, 0, "ADDRESS", "of these, the sets of one phone"},
+	{"impu", CTL_LIST, 0, "IMPU", "only this identity; the sets go with the last"},
 	{"linger", CTL_NUMBER, 0, "SECONDS", "let them live that long still"},
 	{0},
 };
@@ -65,6 +67,7 @@ static const struct ctl_option route_options[] = {
 	{"impi", CTL_TEXT, 0, "IMPI", "whose phone; or"},
 	{"ue", CTL_TEXT, 0, "ADDRESS", "the phone's address and"},
 	{"ue-port", CTL_NUMBER, 0, "PORT", "one of its protected ports"},
+	{"exact", CTL_FLAG, 0, NULL, "over that set, whichever is in use"},
 	{0},
 };
 

@@ -92,6 +92,11 @@ def requests():
     asked(("confirm", SET, "--expires", "3600"), "sa.confirm", {"set": SET, "expires": 3600})
     asked(("confirm", "--expires=0", "--set", SET), "sa.confirm", {"set": SET, "expires": 0})
     asked(("extend", SET, "--expires", "600000"), "sa.extend", {"set": SET, "expires": 600000})
+    asked(("extend", SET, "--expires", "9", "--impu", "sip:a@b"), "sa.extend",
+          {"set": SET, "expires": 9, "impu": ["sip:a@b"]})
+    asked(("release", "--impi", "i", "--impu", "sip:a@b", "--impu", "tel:+1"), "sa.release",
+          {"impi": "i", "impu": ["sip:a@b", "tel:+1"]})
+    asked(("route", SET, "--exact"), "sa.route", {"set": SET, "exact": True})
     asked(("fail", SET), "sa.fail", {"set": SET})
     asked(("release", SET, "--linger", "2"), "sa.release", {"set": SET, "linger": 2})
     asked(("release", "--impi", "i", "--ue", "192.0.2.7"), "sa.release",

@@ -190,6 +190,7 @@ static void the_defaults_for_offline_use_are_the_same(void **state)
 	assert_int_equal(offline.security_server, read.security_server);
 	assert_int_equal(offline.verify, read.verify);
 	assert_decides_as_by_default(&offline);
+	assert_int_equal(offline.returning_phone, read.returning_phone);
 }
 
 /* ---- every key ---- */
@@ -230,6 +231,7 @@ static void every_key_of_a_listener_is_read(void **state)
 		    "algorithms = { \"hmac-md5-96/des-ede3-cbc\", \"aes-gcm\" }\n"
 		    "encryption = required protocols = { ah, esp } modes = { tun, UDP-enc-tun }\n"
 		    "security-server = chosen verify = lenient replay-window = 4096\n"
+		    "returning-phone = refuse\n"
 		    "encap-port = 4501 reg-await-auth = 1 old-set-time = 2\n"
 		    "registration-margin = 0 kernel-slack = 3600\n}\n");
 	l = &config.listeners[0];
@@ -249,6 +251,7 @@ static void every_key_of_a_listener_is_read(void **state)
 	assert_true(!l->select.trans && l->select.tun && l->select.udp_enc_tun);
 	assert_int_equal(l->security_server, CONFIG_SECURITY_SERVER_CHOSEN);
 	assert_int_equal(l->verify, COMPARE_LENIENT);
+	assert_int_equal(l->returning_phone, CONFIG_RETURNING_PHONE_REFUSE);
 	assert_int_equal(l->replay_window, 4096);
 	assert_int_equal(l->encap_port, 4501);
 	assert_int_equal(l->timers.reg_await_auth_s, 1);
@@ -491,6 +494,7 @@ static void words_are_of_a_list(void **state)
 		{"encryption = maybe", "off, preferred, required"},
 		{"security-server = some", "all, chosen"},
 		{"verify = sometimes", "strict, lenient"},
+		{"returning-phone = never", "accept, refuse"},
 		{"protocols = { esp, ike }", "ike"},
 		{"modes = { transport }", "transport"},
 		{"sec-agree = yes", "on, off"},
@@ -833,6 +837,7 @@ static void the_sample_configuration_says_the_defaults(void **state)
 	assert_int_equal(l->security_server, defaults.security_server);
 	assert_int_equal(l->verify, defaults.verify);
 	assert_decides_as_by_default(l);
+	assert_int_equal(l->returning_phone, defaults.returning_phone);
 	assert_memory_equal(&l->timers, &defaults.timers, sizeof(defaults.timers));
 	assert_memory_equal(&l->select, &defaults.select, sizeof(defaults.select));
 }

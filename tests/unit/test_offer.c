@@ -419,6 +419,20 @@ static void an_old_set_may_carry_a_reregistration(void **state)
 	world_check(true);
 }
 
+/* TS 33.203 7.1 rule 1 */
+static void E9_a_reregistration_keeps_the_identities_of_the_set_before(void **state)
+{
+	struct offer offer = offer_of("ipsec-3gpp;alg=aes-gmac;spi-c=1001;spi-s=1002;port-c=7062;"
+				      "port-s=5064");
+	struct sa_set *x = world_registered();
+
+	(void)state;
+	offer.over_id = x->id;
+	offer.impu = "tel:+15550100\nsip:v@ims.example";
+	assert_string_equal(make(&offer)->impu, "sip:001010000000001@ims.example\ntel:+15550100\n"
+						"sip:v@ims.example");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_start, stop)
@@ -444,6 +458,7 @@ int main(void)
 		TEST(the_set_that_a_register_came_over_must_be_right),
 		TEST(N5_a_reregistration_over_udp_enc_tun_keeps_that_mode),
 		TEST(an_old_set_may_carry_a_reregistration),
+		TEST(E9_a_reregistration_keeps_the_identities_of_the_set_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

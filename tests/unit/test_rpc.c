@@ -862,6 +862,248 @@ static void a_temporary_set_has_no_route(void **state)
 	on_set_refused("sa.route", offer(), "", "unknown_set");
 }
 
+/* ---- the life of sets, as a front end sees it ---- */
+
+static const char *set_id(const struct sa_set *set)
+{
+	static char id[17];
+
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)set->id);
+	return id;
+}
+
+/* Over @over, challenged and not yet answered. */
+static struct sa_set *offered_again(const struct sa_set *over)
+{
+	char params[1000];
+
+	snprintf(params, sizeof(params),
+		 "{" OFFER ",\"over\":\"%s\",\"security_client\":\"ipsec-3gpp;alg=aes-gmac;"
+		 "spi-c=2001;spi-s=2002;port-c=5066;port-s=5064\"}",
+		 set_id(over));
+	call("sa.offer", params);
+	return world.table->sets->hh.next;
+}
+
+static struct sa_set *registered(void)
+{
+	on_set("sa.confirm", offer(), ",\"expires\":3600");
+	return world.table->sets;
+}
+
+static json_t *check_with(const char *port, const char *more, const char *reason)
+{
+	char params[5000];
+
+	snprintf(params, sizeof(params),
+		 "{\"pcscf\":\"192.0.2.1\",\"pcscf_port\":6100,\"ue\":\"198.51.100.7\","
+		 "\"ue_port\":%s,%s}",
+		 port, more);
+	return reason ? refused_data("sa.check", params, reason) : call("sa.check", params);
+}
+
+static void D1_D7_a_set_is_shown_with_all_that_it_is_made_of(void **state)
+{
+	const struct sa_set *set = registered();
+	const json_t *shown = on_set("sa.show", set_id(set), ""), *sas;
+
+	(void)state;
+	assert_string_equal(text_of(shown, "ue"), "198.51.100.7");
+	assert_string_equal(text_of(shown, "impi"), "a@x");
+	assert_int_equal(number_of(json_object_get(shown, "phone"), "port_c"), 5062);
+	assert_int_equal(number_of(json_object_get(shown, "phone"), "spi_s"), 1002);
+	assert_int_equal(number_of(json_object_get(shown, "pcscf"), "port_s"), 6100);
+	assert_int_equal(number_of(shown, "expires_in"), 3630);
+	sas = json_object_get(shown, "sas");
+	assert_int_equal(json_array_size(sas), 4);
+	for (size_t i = 0; i < 4; i++) {
+		const json_t *sa = json_array_get(sas, i);
+		const bool in = !strcmp(text_of(sa, "direction"), "in");
+
+		assert_string_equal(text_of(sa, in ? "src" : "dst"), "198.51.100.7");
+		assert_string_equal(text_of(sa, in ? "dst" : "src"), "192.0.2.1");
+	}
+}
+
+static void D10_a_via_of_another_address_is_rejected_and_ends_a_temporary_set(void **state)
+{
+	struct sa_set *set = registered();
+	const json_t *data;
+
+	(void)state;
+	check_with("5062", "\"method\":\"REGISTER\",\"via\":\"::ffff:198.51.100.7\"", NULL);
+	check_with("5062", "\"method\":\"INVITE\",\"via\":\"198.51.100.8\"", NULL);
+	data = check_with("5062", "\"method\":\"REGISTER\",\"via\":\"198.51.100.8\"",
+			  "via_mismatch");
+	assert_string_equal(text_of(data, "verdict"), "reject");
+	assert_int_equal(number_of(json_object_get(data, "sip"), "code"), 403);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+	set = offered_again(set);
+	check_with("5066", "\"method\":\"REGISTER\",\"via\":\"198.51.100.8\"", "via_mismatch");
+	assert_true(set->aborted);
+}
+
+static void E4_a_register_without_response_on_a_temporary_set_is_discarded(void **state)
+{
+	const json_t *data;
+
+	(void)state;
+	offer();
+	data = check_with("5062", "\"method\":\"REGISTER\",\"answers\":false", "wrong_state");
+	assert_string_equal(text_of(data, "verdict"), "discard");
+	assert_false(world.table->sets->aborted);
+}
+
+static void D11_discards_are_told_from_rejections(void **state)
+{
+	static const struct {
+		const char *port, *more, *reason, *verdict;
+	} CASES[] = {
+		{"4444", "\"method\":\"INVITE\"", "unknown_set", "discard"},
+		{"5066", "\"method\":\"INVITE\"", "wrong_state", "discard"},
+		{"5062", "\"method\":\"REGISTER\",\"impi\":\"b@x\"", "identity_mismatch", "reject"},
+		{"5062", "\"method\":\"INVITE\",\"security_verify\":\"tls\"", "verify_mismatch",
+		 "reject"},
+		{"5066", "\"method\":\"REGISTER\"", "verify_mismatch", "reject"},
+	};
+
+	(void)state;
+	offered_again(registered());
+	for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+		const json_t *data =
+			check_with(CASES[i].port, CASES[i].more, CASES[i].reason);
+
+		assert_string_equal(text_of(data, "verdict"), CASES[i].verdict);
+		assert_int_equal(json_object_get(data, "sip") != NULL,
+				 !strcmp(CASES[i].verdict, "reject"));
+	}
+}
+
+/* The ends of one path in an answer of sa.route. */
+static void assert_path(const json_t *route, const char *name, unsigned local, unsigned remote)
+{
+	const json_t *path = json_object_get(route, name);
+
+	assert_int_equal(number_of(json_object_get(path, "local"), "port"), local);
+	assert_int_equal(number_of(json_object_get(path, "remote"), "port"), remote);
+	assert_string_equal(text_of(json_object_get(path, "remote"), "address"), "198.51.100.7");
+}
+
+static void assert_ways(const json_t *route, const struct sa_set *set)
+{
+	assert_path(route, "udp", set->pcscf.port_c, set->ue.port_s);
+	assert_path(route, "tcp", set->pcscf.port_c, set->ue.port_s);
+	assert_path(route, "tcp_opened_by_phone", set->pcscf.port_s, set->ue.port_c);
+}
+
+static void D16_E5_E7_ways_are_those_of_the_set_in_use_or_of_a_registers_own(void **state)
+{
+	struct sa_set *old = registered(), *fresh = offered_again(old);
+
+	(void)state;
+	assert_ways(on_set("sa.route", set_id(fresh), ""), old);
+	assert_ways(on_set("sa.route", set_id(fresh), ",\"exact\":true"), fresh);
+	on_set("sa.confirm", set_id(fresh), ",\"expires\":3600");
+	assert_ways(on_set("sa.route", set_id(fresh), ""), old);
+	assert_ways(on_set("sa.route", set_id(fresh), ",\"exact\":true"), fresh);
+	check_with("5066", "\"method\":\"INVITE\"", NULL);
+	assert_ways(on_set("sa.route", set_id(old), ""), fresh);
+	assert_ways(on_set("sa.route", set_id(old), ",\"exact\":true"), old);
+}
+
+static void D16_an_rfc3329_set_has_one_port_for_both(void **state)
+{
+	const json_t *route;
+	const struct sa_set *set;
+
+	(void)state;
+	call("sa.offer", "{" OFFER ",\"security_client\":\"ipsec-3gpp;alg=hmac-sha-1-96;"
+			 "spi=33333333;port1=5064\"}");
+	set = world.table->sets;
+	route = on_set("sa.route", set_id(set), ",\"exact\":true");
+	assert_path(route, "udp", set->pcscf.port1, 5064);
+	assert_true(json_is_null(json_object_get(
+		json_object_get(json_object_get(route, "tcp_opened_by_phone"), "remote"),
+		"port")));
+}
+
+static size_t released(const json_t *result)
+{
+	return json_array_size(json_object_get(result, "released"));
+}
+
+static size_t identities(const struct sa_set *set)
+{
+	return json_array_size(json_object_get(on_set("sa.show", set_id(set), ""), "impu"));
+}
+
+static void E9_a_set_goes_with_the_last_of_its_identities(void **state)
+{
+	const struct sa_set *set;
+
+	(void)state;
+	on_set("sa.confirm", offer(), ",\"expires\":3600,\"impu\":\"sip:a@x\"");
+	set = world.table->sets;
+	on_set("sa.extend", set_id(set), ",\"expires\":3600,\"impu\":[\"sip:b@x\",\"tel:+1\"]");
+	assert_int_equal(identities(set), 3);
+	assert_int_equal(released(on_set("sa.release", set_id(set), ",\"impu\":\"sip:a@x\"")), 0);
+	assert_int_equal(released(call("sa.release", "{\"impi\":\"a@x\",\"impu\":\"sip:c@x\"}")),
+			 0);
+	assert_int_equal(identities(set), 2);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+	assert_int_equal(released(call("sa.release", "{\"impi\":\"a@x\",\"linger\":5,"
+						     "\"impu\":[\"sip:b@x\",\"tel:+1\"]}")),
+			 1);
+	assert_int_equal(sa_set_left_s(set), 5);
+}
+
+static void E9_what_the_network_ends_is_in_use_until_then(void **state)
+{
+	struct sa_set *set;
+
+	(void)state;
+	register_at("a@x", "198.51.100.7", 1);
+	register_at("a@x", "198.51.100.8", 2);
+	set = world.table->sets;
+	assert_int_equal(released(call("sa.release", "{\"impi\":\"a@x\",\"linger\":10}")), 2);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+	assert_ways(call("sa.route", "{\"ue\":\"198.51.100.7\",\"ue_port\":7003}"), set);
+	check_with("7002", "\"method\":\"NOTIFY\"", NULL);
+	/* a phone that leaves is sent nothing any more */
+	on_set("sa.release", set_id(set), ",\"linger\":5");
+	assert_int_equal(set->state, SA_SET_OLD);
+	on_set_refused("sa.route", set_id(set), "", "unknown_set");
+	fake_clock_advance_s(5);
+	assert_int_equal(world_sets(), 1);
+	fake_clock_advance_s(5);
+	assert_int_equal(world_sets(), 0);
+}
+
+static void E14_without_good_keys_nothing_is_made_and_nothing_lost(void **state)
+{
+	static const char *const KEYS[] = {
+		"\"ck\":\"" CK "\"",
+		"\"ik\":\"" IK "\"",
+		"\"ck\":\"" CK "\",\"ik\":\"\"",
+		"\"ck\":\"" CK "\",\"ik\":\"a1a2a3a4a5a6a7a8a9aaabacadaeaf\"",
+		"\"ck\":\"" CK "\",\"ik\":\"a1a2a3a4a5a6a7a8a9aaabacadaeafxx\"",
+	};
+	const struct sa_set *set = registered();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(KEYS); i++) {
+		char params[1000];
+
+		snprintf(params, sizeof(params),
+			 "{\"impi\":\"a@x\",\"ue\":\"198.51.100.7\",\"pcscf\":\"192.0.2.1\","
+			 "\"security_client\":\"" CLIENT "\",%s}",
+			 KEYS[i]);
+		call_refused("sa.offer", params, -32602, "bad_params");
+	}
+	assert_int_equal(world_sets(), 1);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+}
+
 static size_t listed(const char *params)
 {
 	return json_array_size(json_object_get(call("sa.list", params), "sets"));
@@ -1116,6 +1358,15 @@ int main(void)
 		TEST(a_set_that_is_not_there_is_said),
 		TEST(release_takes_a_set_or_an_identity),
 		TEST(D15_a_request_to_the_phone_goes_from_our_client_to_its_server_port),
+		TEST(D1_D7_a_set_is_shown_with_all_that_it_is_made_of),
+		TEST(D10_a_via_of_another_address_is_rejected_and_ends_a_temporary_set),
+		TEST(E4_a_register_without_response_on_a_temporary_set_is_discarded),
+		TEST(D11_discards_are_told_from_rejections),
+		TEST(D16_E5_E7_ways_are_those_of_the_set_in_use_or_of_a_registers_own),
+		TEST(D16_an_rfc3329_set_has_one_port_for_both),
+		TEST(E9_a_set_goes_with_the_last_of_its_identities),
+		TEST(E9_what_the_network_ends_is_in_use_until_then),
+		TEST(E14_without_good_keys_nothing_is_made_and_nothing_lost),
 		TEST(a_temporary_set_has_no_route),
 		TEST(lists_are_filtered),
 		TEST(a_list_is_read_page_by_page),

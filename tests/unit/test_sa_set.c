@@ -1436,7 +1436,10 @@ static void something_happens_to(struct sa_set *set)
 		sa_set_extend(set, expires_s, &world.refusal);
 		break;
 	case 7:
-		sa_set_release(set, draw(2) * draw(60));
+		if (draw(2))
+			sa_set_release(set, draw(2) * draw(60));
+		else
+			sa_contact_release(set->contact, draw(2) * draw(60));
 		break;
 	case 8:
 		sa_set_moved(set, (uint16_t)draw(65536));

@@ -625,6 +625,7 @@ static void the_front_end_says_how_long_they_linger(void **state)
 static void a_challenged_deregistration_is_told_on_its_new_set(void **state)
 {
 	struct sa_set *set = registered(), *fresh = challenged_again(set);
+	const uint64_t id = set->id;
 
 	(void)state;
 	cseq++;
@@ -635,7 +636,7 @@ static void a_challenged_deregistration_is_told_on_its_new_set(void **state)
 	accept_it("");
 	assert_way_over(fresh);
 	assert_int_equal(fresh->state, SA_SET_OLD);
-	assert_int_equal(set->state, SA_SET_OLD);
+	assert_false(world_has(id));
 	world_check(false);
 	fake_clock_advance_s(128);
 	assert_int_equal(world_sets(), 0);
@@ -2008,6 +2009,314 @@ static void S7_an_empty_or_unreadable_list_is_another_one(void **state)
 	}
 }
 
+/* ---- contacts, identities, places ---- */
+
+#define DEVICE(ip, port, reg) "Contact: <sip:u@" ip ":" port ">;+sip.instance=\"<urn:1>\"" reg "\r\n"
+#define CLIENT3                                                                                    \
+	"ipsec-3gpp;alg=aes-gmac;spi-c=3001;spi-s=3002;port-c=5072;port-s=5074"
+
+/* A REGISTER in clear from @ip, challenged, answered and accepted. */
+static struct sa_set *registered_from(const char *ip, const char *contact, const char *client)
+{
+	char headers[1024], via[64];
+	struct sa_set *set;
+
+	snprintf(via, sizeof(via), "%s:5060", ip);
+	snprintf(headers, sizeof(headers), EMPTY "%sSecurity-Client: %s\r\n", contact, client);
+	cseq++;
+	clear_input();
+	in.source = place(ip, 5060);
+	request(registration(via, headers));
+	assert_forwarded();
+	clear_input();
+	response(challenge_with(KEYS));
+	set = set_of(got.set_id);
+	cseq++;
+	over(set);
+	in.source.address = world_ip(ip);
+	snprintf(headers, sizeof(headers), ANSWER "%s", contact);
+	request(registration(via, both_headers(set, headers)));
+	assert_forwarded();
+	accept_it("Expires: 3600\r\n");
+	assert_int_equal(set->state, SA_SET_CURRENT);
+	world_check(true);
+	return set;
+}
+
+static void D1_the_SAs_have_the_addresses_of_the_packets(void **state)
+{
+	const struct ip_addr phone = world_ip(UE), us = world_ip("192.0.2.1");
+	struct sa_set *set = challenged(FIRST);
+	struct plan plan;
+
+	(void)state;
+	sa_set_plan(set, &plan);
+	for (size_t i = 0; i < plan.sa_count; i++) {
+		const bool is_in = i < 2;
+		const struct fake_sa *sa = fake_xfrm_sa(&plan.sas[i].id);
+
+		assert_true(ip_equal(&sa->sa.src, is_in ? &phone : &us));
+		assert_true(ip_equal(&sa->sa.id.dst, is_in ? &us : &phone));
+	}
+	cseq++;
+	over(set);
+	in.source.address = world_ip("198.51.100.8");
+	request(registration(UE ":5064", both_headers(set, ANSWER CONTACT)));
+	assert_dropped();
+	assert_reason(REASON_UNKNOWN_SET);
+}
+
+static void D10_an_address_is_the_same_in_all_its_forms(void **state)
+{
+	static const char *const FORMS[] = {"[::ffff:" UE "]", "[::FFFF:c633:6407]",
+					    "[0:0:0:0:0:ffff:c633:6407]"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(FORMS); i++) {
+		struct sa_set *set = challenged(FIRST);
+
+		cseq++;
+		over(set);
+		request(registration(FORMS[i], both_headers(set, ANSWER CONTACT)));
+		assert_forwarded();
+		sa_set_drop(set, "test");
+	}
+}
+
+static void D10_what_is_no_address_is_what_the_front_end_says(void **state)
+{
+	struct sa_set *set = registered();
+
+	(void)state;
+	cseq++;
+	over(set);
+	in.via = world_ip(UE);
+	request(registration("[fe80::1%eth0]", AGAIN)); /* a zone is nobody else's */
+	assert_forwarded();
+	cseq++;
+	in.via = world_ip("198.51.100.8");
+	request(registration("phone.example", AGAIN));
+	assert_replied(403);
+	assert_reason(REASON_VIA_MISMATCH);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+}
+
+static void D14_in_clear_only_REGISTER_and_emergencies_pass(void **state)
+{
+	static const char *const METHODS[] = {"INVITE", "MESSAGE", "OPTIONS", "SUBSCRIBE", "BYE"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(METHODS); i++) {
+		clear_input();
+		request(other(METHODS[i], ""));
+		assert_int_not_equal(got.action, DECIDE_FORWARD);
+		in.emergency = true;
+		request(other(METHODS[i], ""));
+		assert_forwarded();
+		assert_int_equal(got.row, 10);
+	}
+	first_register(FIRST);
+	assert_forwarded();
+}
+
+static void D16_an_answer_of_ours_takes_the_set_in_use_too(void **state)
+{
+	struct sa_set *set = registered(), *fresh = challenged_again(set);
+
+	(void)state;
+	answer_challenge(fresh);
+	accept_it("Expires: 3600\r\n");
+	over(set);
+	request(other("INVITE", "Security-Verify: tls\r\n"));
+	assert_replied(494);
+	assert_way_over(set); /* E7: the new one is not in use yet */
+	over(fresh);
+	request(other("INVITE", ""));
+	over(set);
+	request(other("INVITE", "Security-Verify: tls\r\n"));
+	assert_replied(494);
+	assert_way_over(fresh);
+}
+
+static void N7_behind_a_nat_the_answer_names_the_public_address(void **state)
+{
+	static const struct {
+		const char *via;
+		bool passes;
+	} CASES[] = {{UE ":5064", true}, {"10.0.0.2:5064", false}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+		struct sa_set *set;
+
+		cseq++;
+		clear_input();
+		request(registration("10.0.0.2:5060", EMPTY CONTACT "Security-Client: " CLIENT
+							      ";mod=UDP-enc-tun\r\n"));
+		response(challenge_with(KEYS));
+		set = set_of(got.set_id);
+		cseq++;
+		over(set);
+		request(registration(CASES[i].via, both_headers(set, ANSWER CONTACT)));
+		assert_int_equal(set->aborted, !CASES[i].passes);
+		if (CASES[i].passes) {
+			assert_forwarded();
+		} else {
+			assert_replied(403);
+			assert_reason(REASON_VIA_MISMATCH);
+		}
+		sa_set_drop(set, "test");
+	}
+}
+
+static void E6_before_a_challenge_failures_go_back_as_the_register_came(void **state)
+{
+	struct sa_set *set;
+
+	(void)state;
+	first_register(FIRST);
+	clear_input();
+	response(to_registration("500 Server Internal Error", ""));
+	assert_forwarded();
+	assert_way(5060, 5060);
+	set = registered();
+	reregister(set, AGAIN);
+	clear_input();
+	response(to_registration("500 Server Internal Error", ""));
+	assert_forwarded();
+	assert_way_over(set);
+}
+
+static void E6_a_failed_answer_without_a_set_before_is_told_on_its_own(void **state)
+{
+	static const char *const FAILURES[] = {"403 Forbidden", "504 Server Time-out"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(FAILURES); i++) {
+		struct sa_set *set = challenged(FIRST);
+
+		answer_challenge(set);
+		clear_input();
+		response(to_registration(FAILURES[i], ""));
+		assert_forwarded();
+		assert_way_over(set);
+	}
+}
+
+static void E8_flows_of_one_device_are_contacts_of_their_own(void **state)
+{
+	struct sa_set *one = registered_from(UE, DEVICE(UE, "5064", ";reg-id=1"), CLIENT);
+	struct sa_set *two = registered_from(UE, DEVICE(UE, "5074", ";reg-id=2"), CLIENT3);
+
+	(void)state;
+	assert_int_equal(one->state, SA_SET_CURRENT);
+	assert_ptr_not_equal(one->contact, two->contact);
+	assert_ptr_equal(one->contact->identity, two->contact->identity);
+	sa_set_release(one, 0);
+	assert_int_equal(world_sets(), 1);
+	assert_int_equal(two->state, SA_SET_CURRENT);
+}
+
+static void E8_a_rejected_challenge_ends_the_set_of_its_own_flow(void **state)
+{
+	struct sa_set *one, *two;
+	uint64_t id;
+
+	(void)state;
+	one = challenged(EMPTY DEVICE(UE, "5064", ";reg-id=1") "Security-Client: " CLIENT "\r\n");
+	id = one->id;
+	two = challenged(EMPTY DEVICE(UE, "5074", ";reg-id=2") "Security-Client: " CLIENT3 "\r\n");
+	first_register("Authorization: Digest " USER ",nonce=\"n\",response=\"\",auts=\"YQ==\"\r\n"
+		       DEVICE(UE, "5064", ";reg-id=1") "Security-Client: " CLIENT "\r\n");
+	assert_forwarded();
+	assert_false(world_has(id));
+	assert_int_equal(two->state, SA_SET_TEMPORARY);
+}
+
+static void E9_what_is_registered_along_is_de_registered_along(void **state)
+{
+	struct sa_set *set = challenged(FIRST);
+
+	(void)state;
+	answer_challenge(set);
+	accept_it("Expires: 3600\r\nP-Associated-URI: \"U\" <sip:u@ims.example>,\r\n"
+		  " <tel:+15550100;phone-context=x>;x=1, <sip:v@ims.example:5060;user=phone>\r\n");
+	assert_string_equal(set->impu, "sip:u@ims.example\n\ttel:+15550100\n\tsip:v@ims.example");
+	/* w registers over the set; it names no private identity, the set does */
+	cseq++;
+	over(set);
+	registration(UE ":5064", CONTACT);
+	strstr(text, "To: <sip:u@")[9] = 'w';
+	request(text);
+	assert_forwarded();
+	assert_true(got.integrity_protected);
+	accept_it("Expires: 3600\r\n");
+	/* v leaves, and u with it */
+	cseq++;
+	registration(UE ":5064", ANSWER "Contact: *\r\nExpires: 0\r\n");
+	strstr(text, "To: <sip:u@")[9] = 'v';
+	over(set);
+	request(text);
+	accept_it("");
+	assert_string_equal(set->impu, "sip:w@ims.example");
+	assert_int_equal(set->state, SA_SET_CURRENT);
+}
+
+static void E11_the_same_device_at_another_address_leaves_the_old_one(void **state)
+{
+	struct sa_set *set = registered_from(UE, DEVICE(UE, "5064", ";reg-id=1"), CLIENT);
+	const uint64_t id = set->id;
+
+	(void)state;
+	set = registered_from("198.51.100.99", DEVICE("198.51.100.99", "5064", ";reg-id=1"),
+			      CLIENT);
+	assert_false(world_has(id));
+	assert_int_equal(world_sets(), 1);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+}
+
+static void E11_other_devices_and_flows_keep_their_addresses(void **state)
+{
+	(void)state;
+	registered_from(UE, DEVICE(UE, "5064", ";reg-id=2"), CLIENT);
+	registered_from("198.51.100.8", "Contact: <sip:u@198.51.100.8:5064>\r\n", CLIENT);
+	registered_from("198.51.100.9",
+			"Contact: <sip:u@198.51.100.9:5064>;+sip.instance=\"<urn:2>\"\r\n", CLIENT);
+	registered_from("198.51.100.10", DEVICE("198.51.100.10", "5064", ";reg-id=1"), CLIENT);
+	registered_from("198.51.100.11", "Contact: <sip:u@198.51.100.11:5064>\r\n", CLIENT);
+	assert_int_equal(world_sets(), 5);
+}
+
+/* The ports of FIRST, with SPIs of its own. */
+#define BACK                                                                                       \
+	EMPTY CONTACT "Security-Client: ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;spi-c=4001;"     \
+		      "spi-s=4002;port-c=5062;port-s=5064\r\n"
+
+static void D8_a_phone_that_comes_back_with_its_port_is_taken_or_refused(void **state)
+{
+	struct sa_set *set = registered();
+
+	(void)state;
+	world.listener->returning_phone = CONFIG_RETURNING_PHONE_REFUSE;
+	first_register(BACK);
+	assert_forwarded();
+	response(challenge_with(KEYS));
+	assert_replied(403);
+	assert_reason(REASON_FLOW_IN_USE);
+	assert_int_equal(world_sets(), 1);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+	/* what it left behind when it de-registered is no hindrance */
+	reregister(set, ANSWER "Contact: *\r\nExpires: 0\r\n");
+	accept_it("");
+	assert_ptr_not_equal(challenged(BACK), set);
+	sa_set_release(set, 0);
+
+	world.listener->returning_phone = CONFIG_RETURNING_PHONE_ACCEPT;
+	set = registered();
+	assert_int_equal(challenged(BACK)->state, SA_SET_TEMPORARY);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+}
+
 /* ---- no messages ---- */
 
 static void what_is_no_message_is_dropped(void **state)
@@ -2227,6 +2536,20 @@ int main(void)
 		T(R8_a_register_without_ipsec_is_the_policys),
 		T(R9_another_clear_request_is_the_policys),
 		T(S7_an_empty_or_unreadable_list_is_another_one),
+		T(D1_the_SAs_have_the_addresses_of_the_packets),
+		T(D10_an_address_is_the_same_in_all_its_forms),
+		T(D10_what_is_no_address_is_what_the_front_end_says),
+		T(D14_in_clear_only_REGISTER_and_emergencies_pass),
+		T(D16_an_answer_of_ours_takes_the_set_in_use_too),
+		T(N7_behind_a_nat_the_answer_names_the_public_address),
+		T(E6_before_a_challenge_failures_go_back_as_the_register_came),
+		T(E6_a_failed_answer_without_a_set_before_is_told_on_its_own),
+		T(E8_flows_of_one_device_are_contacts_of_their_own),
+		T(E8_a_rejected_challenge_ends_the_set_of_its_own_flow),
+		T(E9_what_is_registered_along_is_de_registered_along),
+		T(E11_the_same_device_at_another_address_leaves_the_old_one),
+		T(E11_other_devices_and_flows_keep_their_addresses),
+		T(D8_a_phone_that_comes_back_with_its_port_is_taken_or_refused),
 		T(what_is_no_message_is_dropped),
 		T(an_address_without_listener_is_an_error),
 		T(out_of_memory_is_an_answer_and_leaves_nothing),
