@@ -116,7 +116,7 @@ static int check_via(const struct check *check, struct refusal *refusal)
 	    ip_equal(&check->via, &check->remote))
 		return 0;
 	return refuse(refusal, REASON_VIA_MISMATCH,
-		      "the top Via of a protected REGISTER names another address than it came from");
+		      "the top Via of a protected REGISTER is of another address than it came from");
 }
 
 /* TS 33.203 7.2: an answer to the challenge on the set that was made with it. */

@@ -26,10 +26,10 @@ struct check_result {
 	struct sa_set *set;       /* NULL when not protected */
 };
 
-/* TS 33.203 7.1 rules 2 and 4, 7.2, 7.4.2a. A first message on a NEW set puts it into use. A wrong answer
- * to the challenge aborts the TEMPORARY set. What a wrong or missing Security-Verify is answered
- * with says the listener's decide_policy. Returns 0, or -ECANCELED: @refusal tells rejections from
- * silent discards. */
+/* TS 33.203 7.1 rules 2 and 4, 7.2, 7.4.2a. A first message on a NEW set puts it into use. A wrong
+ * answer to the challenge aborts the TEMPORARY set. What a wrong or missing Security-Verify is
+ * answered with says the listener's decide_policy. Returns 0, or -ECANCELED: @refusal tells
+ * rejections from silent discards. */
 int check_message(struct sa_table *table, const struct config *config, const struct check *check,
 		  struct check_result *ret, struct refusal *refusal);
 

@@ -28,7 +28,7 @@ enum config_security_server {
 	CONFIG_SECURITY_SERVER_CHOSEN, /* the chosen one alone */
 };
 
-/* A phone that comes back unprotected with the client port of its living set (TS 33.203 7.1 rule 3). */
+/* A phone that comes back unprotected with the client port of its living set, TS 33.203 7.1 rule 3. */
 enum config_returning_phone {
 	CONFIG_RETURNING_PHONE_ACCEPT, /* it has lost its state: the old set goes with the 200 */
 	CONFIG_RETURNING_PHONE_REFUSE,

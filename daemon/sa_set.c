@@ -4,8 +4,9 @@
  * step undone when a later one fails) and moving it through its states.
  *
  * What an event does to the sets of a contact stands in one table, EVENTS; happen() carries it out,
- * and change_state() is the only place where a state changes. A lifetime lives twice: the daemon's timer runs on the monotonic clock and is the true one; the kernel's limit
- * (sa_kernel.c) lies a little behind it, for the case that the daemon is dead.
+ * and change_state() is the only place where a state changes. A lifetime lives twice: the daemon's
+ * timer runs on the monotonic clock and is the true one; the kernel's limit (sa_kernel.c) lies a
+ * little behind it, for the case that the daemon is dead.
  *
  * Nothing here keeps keys: sa_set_create() wipes what it expanded before it returns.
  */
@@ -341,7 +342,8 @@ static int take_spis(struct sa_set *set, struct refusal *refusal)
 	return refuse(refusal, REASON_SPI_EXHAUSTED, "no free SPI was found");
 }
 
-/* TS 33.203 7.1 rule 3 to the letter. What a phone that de-registered left behind is no hindrance. */
+/* TS 33.203 7.1 rule 3 to the letter. What a phone left behind when it de-registered is no hindrance.
+ */
 static bool refuses_return(const struct sa_set *set, const struct sa_set *living)
 {
 	return set->listener->returning_phone == CONFIG_RETURNING_PHONE_REFUSE &&

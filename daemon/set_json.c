@@ -135,8 +135,8 @@ static json_t *path_json(const struct sa_set *set, uint16_t local, uint16_t remo
 			 remote ? json_integer(remote) : json_null());
 }
 
-/* TS 33.203 7.1: our client port to the phone's server port, and the connection that the phone opens;
- * RFC 3329: port to port1, and from port2 if that is known. */
+/* TS 33.203 7.1: our client port to the phone's server port, and the connection that the phone
+ * opens; RFC 3329: port to port1, and from port2 if that is known. */
 json_t *set_json_route(const struct sa_set *set)
 {
 	const bool rfc3329 = set->ue.dialect == IPSEC_DIALECT_RFC3329;
