@@ -6,6 +6,7 @@
 # make demo        a phone registers over real ESP, step by step (root); ARGS=--help for variants
 # make unit        unit tests, sanitized, no root needed
 # make kernel      kernel tests, in namespaces here or in a throw-away VM (root); KERNEL=6.12 too
+# make fuzz        libFuzzer with clang, FUZZ_S=60 seconds for each target; findings in build/fuzz
 # make bench       time of the parsers against the length of their input
 # make install     DESTDIR= PREFIX=
 # make clean
@@ -118,6 +119,27 @@ $(BUILD)/unit/$(1): $(BUILD)/san/tests/unit/$(1).o $$($(1):%.c=$(BUILD)/san/%.o)
 endef
 $(foreach t,$(UNITS),$(eval $(call unit_rule,$(t))))
 
+# tests/fuzz/fuzz.mk names what each fuzz target links. Always clang: libFuzzer is its.
+include tests/fuzz/fuzz.mk
+FUZZ_S  ?= 60
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+$(BUILD)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)clang $(ALL_CPPFLAGS) $(ALL_CFLAGS) -O1 $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link \
+		-c -o $@ $<
+
+define fuzz_rule
+$(BUILD)/fuzz/$(1): $$(addprefix $(BUILD)/fuzz/obj/,tests/fuzz/$(1).o tests/fuzz/fuzz.o \
+		$$(sort $$($(1):%.c=%.o)))
+	$$(call say,LINK,$$@)
+	$$(Q)clang $$(FUZZ_SANITIZE) -fsanitize=fuzzer $$(FUZZ_LDFLAGS) $$($(1)_LDFLAGS) -o $$@ $$^ \
+		$$(if $$($(1)_PKG),$$$$(pkg-config --libs $$($(1)_PKG))) $$($(1)_LIBS)
+endef
+$(foreach t,$(FUZZERS),$(eval $(call fuzz_rule,$(t))))
+
 $(BUILD)/kernel/ktest_%: $(BUILD)/obj/tests/kernel/ktest_%.o $(XFRM:%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -130,6 +152,7 @@ $(BUILD)/bench/parse_time: $(addprefix $(BUILD)/obj/,tests/bench/parse_time.o \
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libcrypto)
 
 units: $(UNIT_PROGRAMS)
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
 ktests: all $(KTESTS:%=$(BUILD)/kernel/%)
 
 deps:
@@ -151,6 +174,12 @@ kernel: test-deps
 	$(Q)$(MAKE) ktests
 	$(RUN) --begin --vm "$(VM)" $(KERNEL_PROGRAMS) --summary
 
+fuzz test: export FUZZ_DIR := $(BUILD)/fuzz
+fuzz test: export FUZZ_S := $(FUZZ_S)
+fuzz: test-deps
+	$(Q)$(MAKE) fuzzers
+	$(RUN) --begin --limit $$((4 * $(FUZZ_S) + 600)) tests/fuzz/run.sh --summary
+
 bench: test-deps
 	$(Q)$(MAKE) $(BUILD)/bench/parse_time
 	$(Q)$(BUILD)/bench/parse_time
@@ -159,11 +188,13 @@ demo: test-deps
 	$(Q)$(MAKE) all
 	$(Q)$(VM) -- tests/demo/demo $(ARGS)
 
-# Both compilers; every unit and host test; the kernel tests, in one boot; the demo as the README has it.
+# Both compilers; every unit and host test; a minute of each fuzz target; the kernel tests, in one
+# boot; the demo as the README has it.
 test: test-deps
-	$(Q)$(MAKE) all units ktests
+	$(Q)$(MAKE) all units ktests fuzzers
 	$(Q)$(MAKE) CC=clang BUILD=$(BUILD)/clang all
 	$(RUN) --begin $(UNIT_PROGRAMS) $(HOST_PROGRAMS)
+	$(RUN) --limit $$((4 * $(FUZZ_S) + 600)) tests/fuzz/run.sh
 	$(RUN) --vm "$(VM)" $(KERNEL_PROGRAMS) tests/demo/demo
 	$(RUN) --summary
 
@@ -194,5 +225,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all deps test-deps units ktests unit kernel bench demo test install clean
+.PHONY: all deps test-deps units fuzzers ktests unit kernel fuzz bench demo test install clean
 .DELETE_ON_ERROR:

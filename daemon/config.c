@@ -653,6 +653,22 @@ static int read_file(const char *path, char **ret)
 	return 0;
 }
 
+/* The line that the parser came to: it counts in the section that it is in. */
+static int last_line(cfg_t *cfg)
+{
+	const unsigned listeners = cfg_size(cfg, "listener");
+	int line = cfg->line;
+
+	for (unsigned i = 0; i <= listeners; i++) {
+		const cfg_t *section = i < listeners ? cfg_getnsec(cfg, "listener", i)
+						     : cfg_getsec(cfg, "socket");
+
+		if (section && section->line > line)
+			line = section->line;
+	}
+	return line;
+}
+
 /* libconfuse takes a file that ends inside a section or a comment for whole: END would not be there,
  * or not where it belongs. */
 static int parse_text(struct reader *reader, const char *text, struct config *c)
@@ -664,6 +680,9 @@ static int parse_text(struct reader *reader, const char *text, struct config *c)
 	if (parsed == CFG_SUCCESS || strstr(reader->why, END))
 		snprintf(reader->why, sizeof(reader->why),
 			 "%s: it ends inside a section, a list or a comment", reader->path);
+	else if (!reader->why[0]) /* libconfuse does not say everything */
+		snprintf(reader->why, sizeof(reader->why), "%s:%d: syntax error", reader->path,
+			 last_line(reader->cfg));
 	return -EINVAL;
 }
 

@@ -75,9 +75,12 @@ static bool is_word(const json_t *value, const char *words)
 {
 	const size_t len = json_string_length(value);
 
-	for (; len && words; words = strchr(words, '|'), words += words != NULL) {
-		if (strcspn(words, "|") == len && !memcmp(words, json_string_value(value), len))
+	while (len && words) {
+		const char *end = strchrnul(words, '|');
+
+		if ((size_t)(end - words) == len && !memcmp(words, json_string_value(value), len))
 			return true;
+		words = *end ? end + 1 : NULL;
 	}
 	return false;
 }

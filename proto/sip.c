@@ -257,27 +257,49 @@ size_t sip_first_value(struct span list)
 	return first_value(list, &whole);
 }
 
-/* RFC 3261 7.3.1: a comma list is as many values as lines would be. SIZE_MAX: a value is not whole.
- */
+/* RFC 3261 7.3.1: a comma list is as many values as lines would be. Takes the first one off @rest.
+ * Returns false when it is not whole. */
+static bool next_value(struct span *rest, struct span *ret)
+{
+	bool whole;
+	const size_t n = first_value(*rest, &whole);
+
+	*ret = trim((struct span){rest->p, n});
+	*rest = skip(*rest, n < rest->n ? n + 1 : n);
+	return whole;
+}
+
+/* SIZE_MAX: a value is not whole. */
 static size_t count_values(const struct sip_message *m, enum sip_name name)
 {
 	const struct sip_header *h;
+	struct span value;
 	size_t count = 0;
-	bool whole;
 
 	for (size_t at = 0; (h = sip_header_next(m, name, &at));) {
-		struct span rest = h->value;
-
-		while (rest.n) {
-			const size_t n = first_value(rest, &whole);
-
-			if (!whole)
+		for (struct span rest = h->value; rest.n; count += value.n > 0) {
+			if (!next_value(&rest, &value))
 				return SIZE_MAX;
-			count += trim((struct span){rest.p, n}).n > 0;
-			rest = skip(rest, n < rest.n ? n + 1 : n);
 		}
 	}
 	return count;
+}
+
+/* "name=" at the end of a value: libosip2 takes that, but not with a parameter behind it, as our
+ * answers have one. */
+static bool lacks_a_value(const struct sip_message *m, enum sip_name name)
+{
+	const struct sip_header *h;
+	struct span value;
+
+	for (size_t at = 0; (h = sip_header_next(m, name, &at));) {
+		for (struct span rest = h->value; rest.n;) {
+			next_value(&rest, &value);
+			if (value.n && value.p[value.n - 1] == '=')
+				return true;
+		}
+	}
+	return false;
 }
 
 static char *append(char *to, struct span s)
@@ -362,7 +384,8 @@ static bool is_port(const char *text)
 
 static const char *check_vias(const struct sip_message *m)
 {
-	if (!m->via_count || (size_t)osip_list_size(&m->osip->vias) != m->via_count)
+	if (!m->via_count || (size_t)osip_list_size(&m->osip->vias) != m->via_count ||
+	    lacks_a_value(m, SIP_VIA))
 		return "Via is malformed";
 	for (size_t i = 0; i < m->via_count; i++) {
 		const osip_via_t *via = osip_list_get(&m->osip->vias, (int)i);
@@ -378,7 +401,7 @@ static const char *check_osip(struct sip_message *m)
 	const osip_message_t *o = m->osip;
 	uint32_t number;
 
-	if (!o->from || !o->from->url || !o->to || !o->to->url)
+	if (!o->from || !o->from->url || !o->to || !o->to->url || lacks_a_value(m, SIP_TO))
 		return "From or To is malformed";
 	if (!o->call_id || !o->call_id->number || !*o->call_id->number)
 		return "Call-ID is malformed";

@@ -22,8 +22,9 @@ pkg-config
 uthash-dev
 '
 
-# clang: the second compiler. The kernel for the tests: qemu-system-x86, busybox-static, cpio, kmod,
-# xz-utils. python3-cryptography: AES for the home network of the demo.
+# clang: the second compiler. libclang-rt-14-dev: its sanitizers and libFuzzer. The kernel for the
+# tests: qemu-system-x86, busybox-static, cpio, kmod, xz-utils. python3-cryptography: AES for the
+# home network of the demo.
 test='
 busybox-static
 clang
@@ -32,6 +33,7 @@ g++
 iproute2
 jq
 kmod
+libclang-rt-14-dev
 libcmocka-dev
 mandoc
 procps

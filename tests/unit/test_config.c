@@ -714,6 +714,10 @@ static void broken_syntax_is_refused(void **state)
 			fail_msg("accepted: %s", TEXTS[i]);
 		assert_non_null(strstr(why, path));
 	}
+	/* of these libconfuse itself says nothing */
+	assert_bad("max-sets = 5\n\"\"\n", 2, "syntax");
+	assert_bad("socket {\npath = \"/x\"\n\"\" = 1\n}\n", 3, "syntax");
+	assert_bad(MINIMUM "\"\"\n}\n", 5, "syntax");
 }
 
 /* What a full disk or a broken editor leaves must not be taken for a configuration. */
