@@ -22,7 +22,7 @@ enum sa_set_state {
 	SA_SET_GONE,
 };
 
-#define SA_SET_MAX_FLOWS 2
+#define SA_SET_MAX_FLOWS 4
 
 /* One pair of addresses and ports that the set's messages travel on, seen from here.
  * @key.remote_port 0 = any port of that phone (RFC 3329 sets). */
