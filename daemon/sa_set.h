@@ -87,6 +87,7 @@ struct sa_set {
 	uint32_t reqid;
 	uint32_t policy_index[PLAN_MAX_POLICIES]; /* the kernel's names for its own policies */
 	size_t policy_count;
+	unsigned seen; /* audit.c: a bit for each SA of its plan that the kernel has */
 
 	int64_t add_time_s;   /* CLOCK_REALTIME, as the kernel counts it */
 	uint64_t deadline_ms; /* monotonic */
