@@ -341,6 +341,22 @@ static void sets_that_come_and_go_meanwhile_are_neither_lost_nor_orphans(void **
 	assert_true(audit_is_clean(&report));
 }
 
+static struct sa_set *stolen;
+
+/* As soon as the audit under way has seen the first set. */
+static void ask_in_between(void *arg)
+{
+	(void)arg;
+	if (stolen->seen != 0xf) {
+		timer_arm(&probe_timer, clock_monotonic_ms());
+		return;
+	}
+	steal(stolen, 0);
+	stolen = NULL;
+	put_sa(70000, "198.51.100.9", "192.0.2.1", 33203);
+	run();
+}
+
 static void one_that_is_asked_for_sees_what_happened_under_the_one_under_way(void **state)
 {
 	struct sa_set *sets[60];
@@ -348,11 +364,15 @@ static void one_that_is_asked_for_sees_what_happened_under_the_one_under_way(voi
 	(void)state;
 	for (unsigned i = 0; i < 60; i++)
 		sets[i] = phone(i + 1);
-	run();
-	made = sets[0]; /* in_between() does nothing: one turn of the timer's audit */
-	steal(sets[0], 0);
-	run();
+	stolen = sets[0];
+	timer_init(&probe_timer, ask_in_between, NULL);
+	audit_soon(audit);
+	timer_arm(&probe_timer, clock_monotonic_ms());
+	fake_clock_advance_ms(1);
+	assert_null(stolen);
 	assert_int_equal(report.lost_sets, 1);
+	assert_int_equal(report.orphan_sas, 1);
+	assert_int_equal(report.sets, 59);
 }
 
 /* ---- walks ---- */
