@@ -20,7 +20,7 @@ from tap import Tap  # noqa: E402
 
 SETS = 20  # more than one datagram's worth
 SLACK_S = 10
-SHORT_S = 20
+SHORT_S = 30
 KEYS = {"ck": "b40ba9a3c58b2a05bbf0d987b21bf8cb", "ik": "f769bcd751044604127672711c6d3441"}
 
 
@@ -67,52 +67,71 @@ class Test:
                 return False
         return True
 
+    def kernel_is_never_early(self):
+        """A limit before the SA was made cannot be said: then it is late."""
+        left = self.daemon_left()
+        return all(sa.left_s() >= min(left.values()) for sa in kernel.sas(self.bed.pcscf_host))
+
     def messages_pass(self):
         return all(self.bed.front_end_options(transport)[1]["status"] == 200
                    for transport in ("udp", "tcp"))
 
-    def step(self, seconds, what):
+    def becomes(self, condition, limit_s=60):
+        try:
+            self.bed.until(condition, "?", limit_s)
+        except lab.Failure:
+            return False
+        return True
+
+    def step(self, seconds, what, limits):
+        """@limits holds of the kernel's limits afterwards."""
         sets = len(self.daemon_left())
         sas = kernel.sa_count(self.bed.pcscf_host)
         self.clock.step(seconds)
-        try:
-            self.bed.until(self.kernel_agrees, "the kernel's limits are pinned again", 60)
-            pinned = True
-        except lab.Failure:
-            pinned = False
+        pinned = self.becomes(limits)
         # The kernel looks at a limit a second after it was told: let that pass.
         left = min(self.daemon_left().values())
         self.bed.until(lambda: min(self.daemon_left().values()) <= left - 3, "three seconds")
-        self.tap.ok(pinned, f"{what}: every limit is where it was, seen from now",
+        self.tap.ok(pinned and limits(), f"{what}: {limits.__name__.replace('_', ' ')}",
                     *(f"{sa.src} {sa.dst} {sa.left_s():.0f}"
-                      for sa in kernel.sas(self.bed.pcscf_host)), self.daemon_left())
+                      for sa in kernel.sas(self.bed.pcscf_host)[:8]), self.daemon_left())
         self.tap.ok(len(self.daemon_left()) == sets
                     and kernel.sa_count(self.bed.pcscf_host) == sas, f"{what}: no set is lost",
                     sets, len(self.daemon_left()), sas, kernel.sa_count(self.bed.pcscf_host))
         self.tap.ok(self.messages_pass(), f"{what}: messages pass over UDP and TCP")
 
-    def dead_daemon(self):
-        """After a step back the kernel's limit still ends what a dead daemon cannot."""
-        self.control.call("sa.offer", **{**offer(90), "listener": "short"})
+    def short_set(self, number):
+        self.control.call("sa.offer", **{**offer(number), "listener": "short"})
+
+    def daemon_alone(self):
+        """The kernel's limit is an hour late, but the daemon's timer is not."""
+        self.short_set(90)
         self.clock.step(-3600)
+        self.tap.ok(self.becomes(lambda: not self.short_sas(), SHORT_S + 30),
+                    "the daemon ends a set on time when the kernel's limit cannot be said",
+                    *(sa.left_s() for sa in self.short_sas()))
+
+    def kernel_alone(self):
+        """After a step back the kernel's limit still ends what a dead daemon cannot."""
+        self.short_set(91)
+        self.clock.step(3600)
         self.bed.until(self.short_is_pinned, "the short set is pinned again")
+        self.clock.step(-3000)
+        self.bed.until(self.short_is_pinned, "and again")
         self.bed.daemon.process.send_signal(signal.SIGKILL)
         self.bed.daemon.process.wait()
-
-        def gone():
-            return not self.short_sas()
-        try:
-            self.bed.until(gone, "the kernel ends the short set", SHORT_S + SLACK_S + 30)
-        except lab.Failure:
-            pass
-        self.tap.ok(gone(), "with the daemon dead, the kernel ends a set on time after a step back",
-                    *(sa.text for sa in self.short_sas()))
+        there = len(self.short_sas())
+        gone = self.becomes(lambda: not self.short_sas(), SHORT_S + SLACK_S + 30)
+        self.tap.ok(there == 4 and gone,
+                    "the kernel ends a set on time after a step back when the daemon is dead",
+                    there, *(sa.left_s() for sa in self.short_sas()))
 
     def short_sas(self):
-        return [sa for sa in kernel.sas(self.bed.pcscf_host) if "192.0.2.190" in (sa.src, sa.dst)]
+        return [sa for sa in kernel.sas(self.bed.pcscf_host) if "192.0.2.2" in (sa.src, sa.dst)]
 
     def short_is_pinned(self):
-        return all(sa.left_s() <= SHORT_S + SLACK_S for sa in self.short_sas())
+        sas = self.short_sas()
+        return len(sas) == 4 and all(0 < sa.left_s() <= SHORT_S + SLACK_S for sa in sas)
 
 
 def run(tap):
@@ -131,10 +150,12 @@ def run(tap):
             for number in range(SETS):
                 one = test.control.call("sa.offer", **offer(number))
                 test.control.call("sa.confirm", set=one["set"], expires=600)
-            test.step(3600, "an hour forward")
-            test.step(-7200, "two hours back")
-            test.step(100 * 86400, "a hundred days forward")
-            test.dead_daemon()
+            test.step(3600, "an hour forward", test.kernel_agrees)
+            test.step(-3000, "fifty minutes back", test.kernel_agrees)
+            test.step(-86400, "to the day before they were made", test.kernel_is_never_early)
+            test.step(100 * 86400, "a hundred days forward", test.kernel_agrees)
+            test.daemon_alone()
+            test.kernel_alone()
         except (lab.Failure, OSError, LookupError) as error:
             tap.ok(False, "the test runs to its end", error, bed.daemon.errors()[-2000:])
         finally:
