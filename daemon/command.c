@@ -113,6 +113,8 @@ const struct command COMMANDS[] = {
 	    { "sent", PARAM_LINES, false, "the Security-Server that was sent" },
 	    { "listener", PARAM_TEXT, false, "whose rules; the first listener's when absent" } } },
 	{ "daemon.status", "What this daemon is doing.", command_daemon_status, { { 0 } } },
+	{ "daemon.audit", "Compare the kernel with the sets now, and mend the difference.",
+	  command_daemon_audit, { { 0 } } },
 	{ "daemon.methods", "This list.", command_daemon_methods, { { 0 } } },
 	{ "daemon.version", "The version.", command_daemon_version, { { 0 } } },
 	{ 0 },

@@ -5,6 +5,7 @@
 #ifndef DAEMON_COMMAND_H
 #define DAEMON_COMMAND_H
 
+#include "daemon/audit.h"
 #include "daemon/params.h"
 #include "daemon/sa_table.h"
 
@@ -14,6 +15,7 @@ struct daemon {
 	const struct config *config;
 	struct xfrm *xfrm;
 	struct sa_table *table;
+	struct audit *audit;
 	struct sip_flow *sip; /* made by the first sip.*; sip_flow_free() */
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
@@ -41,7 +43,8 @@ command_fn command_sa_offer, command_sa_check, command_sa_confirm, command_sa_fa
 command_fn command_sip_request, command_sip_response;
 command_fn command_agreement_parse, command_agreement_select, command_agreement_compare,
 	command_agreement_decide;
-command_fn command_daemon_status, command_daemon_methods, command_daemon_version;
+command_fn command_daemon_status, command_daemon_audit, command_daemon_methods,
+	command_daemon_version;
 
 /* A SIP message in @params, as "message" or, with a copy, as "message_base64". */
 struct command_message {

@@ -5,6 +5,7 @@
 #include "daemon/command.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 static json_t *listener_json(const struct config_listener *l)
@@ -56,6 +57,27 @@ int command_daemon_status(struct daemon *d, const json_t *params, json_t **ret,
 			 "sets", sets_json(d->table), "refused", refused_json(d), "netlink",
 			 "datagrams", (json_int_t)datagrams, "messages", (json_int_t)messages,
 			 "listeners", listeners);
+	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+}
+
+int command_daemon_audit(struct daemon *d, const json_t *params, json_t **ret,
+			 struct refusal *refusal)
+{
+	struct audit_report r;
+
+	(void)params;
+	audit_run(d->audit, &r);
+	if (r.error)
+		return refuse(refusal, REASON_KERNEL_REFUSED, "the kernel could not be read: %s",
+			      strerror(-r.error));
+	*ret = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "clean",
+			 audit_is_clean(&r), "sets", (json_int_t)r.sets, "lost_sets",
+			 (json_int_t)r.lost_sets, "sas", (json_int_t)r.sas, "orphan_sas",
+			 (json_int_t)r.orphan_sas, "foreign_sas", (json_int_t)r.foreign_sas,
+			 "larval_sas", (json_int_t)r.larval_sas, "orphan_policies",
+			 (json_int_t)r.orphan_policies, "restored_policies",
+			 (json_int_t)r.restored_policies, "restored_guards",
+			 (json_int_t)r.restored_guards, "took_ms", (json_int_t)r.took_ms);
 	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
 }
 

@@ -32,6 +32,7 @@ void config_listener_default(struct config_listener *ret)
 		.encap_port = 4500,
 		.replay_window = 64,
 		.policies = CONFIG_POLICIES_SHARED,
+		.selectors = CONFIG_SELECTORS_STRICT,
 		.security_server = CONFIG_SECURITY_SERVER_ALL,
 		.verify = COMPARE_STRICT,
 		.returning_phone = CONFIG_RETURNING_PHONE_ACCEPT,
@@ -54,6 +55,7 @@ void config_default(struct config *ret)
 	ret->socket_mode = 0660;
 	ret->max_sets = 100000;
 	ret->max_connections = 64;
+	ret->audit_interval_s = 300;
 	ret->log_level = LOG_INFO;
 }
 
@@ -66,7 +68,7 @@ struct reader {
 	struct {
 		const cfg_opt_t *option;
 		int line;
-	} noted[2 + CONFIG_MAX_LISTENERS * 32];
+	} noted[2 + CONFIG_MAX_LISTENERS * 40];
 	size_t noted_count;
 };
 
@@ -150,6 +152,12 @@ static const struct word LOG_LEVELS[] = {
 static const struct word POLICIES[] = {
 	{ "shared", CONFIG_POLICIES_SHARED },
 	{ "per-set", CONFIG_POLICIES_PER_SET },
+	{ NULL, 0 },
+};
+
+static const struct word SELECTORS[] = {
+	{ "strict", CONFIG_SELECTORS_STRICT },
+	{ "relaxed", CONFIG_SELECTORS_RELAXED },
 	{ NULL, 0 },
 };
 
@@ -405,6 +413,7 @@ static cfg_opt_t LISTENER_OPTIONS[] = {
 	CFG_INT_CB("reqid", 33203, CFGF_NONE, decimal),
 	CFG_INT_CB("priority", 2080, CFGF_NONE, decimal),
 	CFG_STR("policies", "shared", CFGF_NONE),
+	CFG_STR("selectors", "strict", CFGF_NONE),
 	CFG_STR_LIST("algorithms", NULL, CFGF_NONE),
 	CFG_STR("encryption", "preferred", CFGF_NONE),
 	CFG_STR_LIST("protocols", NULL, CFGF_NONE),
@@ -433,6 +442,7 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_STR("log-level", "info", CFGF_NONE),
 	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
 	CFG_INT_CB("max-connections", 64, CFGF_NONE, decimal),
+	CFG_INT_CB("audit-interval", 300, CFGF_NONE, decimal),
 	CFG_SEC("listener", LISTENER_OPTIONS, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 	CFG_BOOL(END, cfg_false, CFGF_NONE),
 	CFG_END(),
@@ -506,15 +516,48 @@ static int check_ports(cfg_t *cfg, const struct config_listener *l)
 	return 0;
 }
 
+uint16_t config_port_block(const struct config_listener *l, uint16_t *ret_mask)
+{
+	const uint16_t ports[] = { l->client_port_first, l->client_port_last };
+	unsigned mask = 0xffff;
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		while ((ports[i] ^ l->server_port) & mask)
+			mask = mask << 1 & 0xffff;
+	}
+	*ret_mask = (uint16_t)mask;
+	return l->server_port & (uint16_t)mask;
+}
+
+/* With relaxed selectors a phone's SAs open the whole block to it, and there the port of SIP in
+ * clear must not be: what came in ESP would be taken for unprotected. */
+static int check_selectors(cfg_t *cfg, const struct config_listener *l)
+{
+	uint16_t mask, first = config_port_block(l, &mask);
+
+	if (l->selectors == CONFIG_SELECTORS_STRICT)
+		return 0;
+	if (l->policies == CONFIG_POLICIES_PER_SET)
+		return wrong(cfg, "selectors",
+			     "selectors = \"relaxed\" needs policies = \"shared\"");
+	if ((5060 & mask) != first && (5061 & mask) != first)
+		return 0;
+	return wrong(cfg, "selectors",
+		     "selectors = \"relaxed\" opens the block of ports %u-%u to phones, and 5060 or "
+		     "5061 is in it: bring server-port and client-ports closer together",
+		     first, first | (uint16_t)~mask);
+}
+
 static int read_choices(cfg_t *cfg, struct config_listener *l)
 {
 	static const char *const PROTOCOLS[] = { "esp", "ah", NULL };
 	static const char *const MODES[] = { "trans", "tun", "UDP-enc-tun", NULL };
 	bool *const protocols[] = { &l->select.esp, &l->select.ah };
 	bool *const modes[] = { &l->select.trans, &l->select.tun, &l->select.udp_enc_tun };
-	int policies, encryption, security_server, verify, returning_phone;
+	int policies, selectors, encryption, security_server, verify, returning_phone;
 
 	if (word_value(cfg, "policies", POLICIES, &policies) < 0 ||
+	    word_value(cfg, "selectors", SELECTORS, &selectors) < 0 ||
 	    word_value(cfg, "encryption", ENCRYPTION, &encryption) < 0 ||
 	    word_value(cfg, "security-server", SECURITY_SERVER, &security_server) < 0 ||
 	    word_value(cfg, "verify", VERIFY, &verify) < 0 ||
@@ -523,10 +566,13 @@ static int read_choices(cfg_t *cfg, struct config_listener *l)
 	    flags(cfg, "modes", MODES, modes) < 0 || algorithms(cfg, &l->select) < 0)
 		return -EINVAL;
 	l->policies = (enum config_policies)policies;
+	l->selectors = (enum config_selectors)selectors;
 	l->select.encryption = (enum select_encryption)encryption;
 	l->security_server = (enum config_security_server)security_server;
 	l->verify = (enum compare_mode)verify;
 	l->returning_phone = (enum config_returning_phone)returning_phone;
+	if (check_selectors(cfg, l) < 0)
+		return -EINVAL;
 	return encryption_leaves_something(cfg, &l->select);
 }
 
@@ -580,6 +626,20 @@ static int read_listener(cfg_t *cfg, struct config_listener *l)
 	return 0;
 }
 
+/* Could a phone of relaxed @a reach a port of @b? */
+static bool reaches(const struct config_listener *a, const struct config_listener *b)
+{
+	const uint16_t ports[] = { b->server_port, b->client_port_first, b->client_port_last };
+	uint16_t mask, first = config_port_block(a, &mask);
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		if (a->selectors == CONFIG_SELECTORS_RELAXED && (ports[i] & mask) == first &&
+		    ip_equal(&a->address, &b->address))
+			return true;
+	}
+	return false;
+}
+
 static bool ports_overlap(const struct config_listener *a, const struct config_listener *b)
 {
 	return ip_equal(&a->address, &b->address) &&
@@ -587,6 +647,18 @@ static bool ports_overlap(const struct config_listener *a, const struct config_l
 		is_client_port(b, a->server_port) ||
 		(a->client_port_first <= b->client_port_last &&
 		 b->client_port_first <= a->client_port_last));
+}
+
+static int check_pair(cfg_t *cfg, const struct config_listener *a, const struct config_listener *b)
+{
+	if (ports_overlap(a, b))
+		return wrong(cfg, "server-port", "listeners \"%s\" and \"%s\" share a port",
+			     b->name, a->name);
+	if (reaches(a, b) || reaches(b, a))
+		return wrong(cfg, "server-port",
+			     "selectors = \"relaxed\" opens the ports of \"%s\" to the phones of "
+			     "\"%s\", or the other way: move them apart", b->name, a->name);
+	return 0;
 }
 
 static int read_listeners(cfg_t *cfg, struct config *c)
@@ -602,11 +674,8 @@ static int read_listeners(cfg_t *cfg, struct config *c)
 		if (read_listener(section, &c->listeners[i]) < 0)
 			return -EINVAL;
 		for (size_t k = 0; k < i; k++) {
-			if (ports_overlap(&c->listeners[i], &c->listeners[k])) {
-				return wrong(section, "server-port",
-					     "listeners \"%s\" and \"%s\" share a port",
-					     c->listeners[k].name, c->listeners[i].name);
-			}
+			if (check_pair(section, &c->listeners[i], &c->listeners[k]) < 0)
+				return -EINVAL;
 		}
 	}
 	return 0;
@@ -617,6 +686,7 @@ static int read_top(cfg_t *cfg, struct config *c)
 	if (word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
 	    number(cfg, "max-sets", 1, 4000000, &c->max_sets) < 0 ||
 	    number(cfg, "max-connections", 1, 4096, &c->max_connections) < 0 ||
+	    number(cfg, "audit-interval", 0, MAX_SECONDS, &c->audit_interval_s) < 0 ||
 	    read_socket(cfg_getsec(cfg, "socket"), c) < 0)
 		return -EINVAL;
 	return read_listeners(cfg, c);

@@ -23,6 +23,11 @@ enum config_policies {
 	CONFIG_POLICIES_PER_SET, /* four for each set, above the shared ones, which stay as the guard */
 };
 
+enum config_selectors {
+	CONFIG_SELECTORS_STRICT,  /* an SA carries the ports that were negotiated for it alone */
+	CONFIG_SELECTORS_RELAXED, /* from the phone: any port to any of ours, on either SA */
+};
+
 enum config_security_server {
 	CONFIG_SECURITY_SERVER_ALL,    /* every combination we support (TS 33.203 7.2) */
 	CONFIG_SECURITY_SERVER_CHOSEN, /* the chosen one alone */
@@ -52,6 +57,7 @@ struct config_listener {
 	uint16_t encap_port; /* UDP-enc-tun, 4500 */
 	uint32_t replay_window;
 	enum config_policies policies;
+	enum config_selectors selectors;
 	enum config_security_server security_server;
 	enum compare_mode verify;
 	enum config_returning_phone returning_phone;
@@ -67,6 +73,7 @@ struct config {
 	char socket_group[CONFIG_NAME_BYTES]; /* "" = leave it */
 	uint32_t max_sets;
 	uint32_t max_connections;
+	uint32_t audit_interval_s; /* 0 = no audit but those that are asked for */
 	int log_level; /* LOG_ERR .. LOG_DEBUG of syslog.h */
 	struct config_listener listeners[CONFIG_MAX_LISTENERS];
 	size_t listener_count;
@@ -77,6 +84,10 @@ void config_default(struct config *ret);
 
 /* A listener of the defaults, for offline use: no name, address or ports. */
 void config_listener_default(struct config_listener *ret);
+
+/* The smallest aligned block of ports, a power of two long, that holds the server port and all client
+ * ports: its first port, and the mask by which all its ports have the same bits. */
+uint16_t config_port_block(const struct config_listener *listener, uint16_t *ret_mask);
 
 /* Read @path. On failure @ret is untouched and @ret_why says "file:line: what is wrong".
  * Returns 0, -ENOENT and the like (the file cannot be read), -EINVAL. */

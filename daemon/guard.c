@@ -6,6 +6,8 @@
 #include "daemon/guard.h"
 #include "daemon/log.h"
 #include "daemon/plan.h"
+#include "daemon/policy.h"
+#include "daemon/timer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,29 +17,12 @@
 struct guards {
 	struct xfrm *xfrm;
 	size_t count;
+	uint64_t *undone_ms; /* when a change of it was last undone */
 	struct xfrm_policy policies[];
 };
 
-static int add(struct xfrm *xfrm, struct xfrm_policy *policy, struct xfrm_error *ret_error)
-{
-	struct xfrm_policy found;
-	int err;
-
-	xfrm_begin(xfrm);
-	err = xfrm_add_policy(xfrm, policy);
-	if (!err)
-		err = xfrm_commit(xfrm, ret_error);
-	else
-		ret_error->error = err;
-	if (err && err != -EEXIST)
-		return err;
-	if (xfrm_get_policy(xfrm, policy->dir, &policy->sel, policy->if_id, &found) < 0)
-		return err ? err : -ENOENT;
-	if (err == -EEXIST && !xfrm_policy_equal(policy, &found))
-		return -EEXIST;
-	policy->index = found.index;
-	return 0;
-}
+/* Two programs that undo each other's changes must not keep the machine busy. */
+#define PATIENCE_MS 10000
 
 static void explain(int err, const struct xfrm_error *error, const struct config_listener *l,
 		    char *ret_why, size_t why_cap)
@@ -58,7 +43,10 @@ int guards_install(struct xfrm *xfrm, const struct config *config, struct guards
 	const size_t max = config->listener_count * PLAN_MAX_GUARDS;
 	struct guards *guards = calloc(1, sizeof(*guards) + max * sizeof(guards->policies[0]));
 
-	if (!guards) {
+	if (guards)
+		guards->undone_ms = calloc(max + 1, sizeof(guards->undone_ms[0]));
+	if (!guards || !guards->undone_ms) {
+		free(guards);
 		snprintf(ret_why, why_cap, "out of memory");
 		return -ENOMEM;
 	}
@@ -69,7 +57,9 @@ int guards_install(struct xfrm *xfrm, const struct config *config, struct guards
 
 		for (; left; left--, guards->count++) {
 			struct xfrm_error error = { 0 };
-			int err = add(xfrm, &guards->policies[guards->count], &error);
+			bool added;
+			int err = policy_hold(xfrm, &guards->policies[guards->count], &added,
+					      &error);
 
 			if (!err)
 				continue;
@@ -82,19 +72,49 @@ int guards_install(struct xfrm *xfrm, const struct config *config, struct guards
 	return 0;
 }
 
-void guards_restore(struct guards *guards, uint32_t index)
+static bool restore(struct guards *guards, size_t i)
 {
-	for (size_t i = 0; i < guards->count; i++) {
-		struct xfrm_policy *policy = &guards->policies[i];
-		struct xfrm_error error = { 0 };
-		int err;
+	struct xfrm_policy *policy = &guards->policies[i];
+	const uint32_t index = policy->index;
+	struct xfrm_error error = { 0 };
+	bool added = false;
+	int err = policy_hold(guards->xfrm, policy, &added, &error);
 
-		if (index && policy->index != index)
-			continue;
-		err = add(guards->xfrm, policy, &error);
+	if (err || added)
 		log_line(LOG_ERR, "event=guard-lost index=%u restored=%s errno=%d", index,
 			 err ? "no" : "yes", -err);
+	return added;
+}
+
+size_t guards_restore(struct guards *guards, uint32_t index)
+{
+	size_t restored = 0;
+
+	for (size_t i = 0; i < guards->count; i++) {
+		if (!index || guards->policies[i].index == index)
+			restored += restore(guards, i);
 	}
+	return restored;
+}
+
+bool guards_undo_change(struct guards *guards, const struct xfrm_policy *policy)
+{
+	const uint64_t now_ms = clock_monotonic_ms();
+
+	for (size_t i = 0; i < guards->count; i++) {
+		const struct xfrm_policy *guard = &guards->policies[i];
+
+		if (guard->index != policy->index || xfrm_policy_equal(guard, policy))
+			continue;
+		if (guards->undone_ms[i] && now_ms < guards->undone_ms[i] + PATIENCE_MS) {
+			log_line(LOG_ERR, "event=guard-contested index=%u: another program changes "
+				 "it again and again (see `ip xfrm monitor policy`)", policy->index);
+			return false;
+		}
+		guards->undone_ms[i] = now_ms;
+		restore(guards, i);
+	}
+	return true;
 }
 
 void guards_remove(struct guards *guards)
@@ -111,5 +131,6 @@ void guards_remove(struct guards *guards)
 		    xfrm_commit(guards->xfrm, &error) < 0)
 			log_line(LOG_ERR, "event=guard-stays index=%u", policy->index);
 	}
+	free(guards->undone_ms);
 	free(guards);
 }

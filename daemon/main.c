@@ -37,6 +37,7 @@ struct running {
 	struct event_base *loop;
 	struct encap *encap;
 	struct guards *guards;
+	struct upkeep *upkeep;
 	struct watch *watch;
 	struct control *control;
 	struct event *signals[2];
@@ -174,6 +175,20 @@ static int start_kernel(struct running *r, const struct config *config)
 	return 0;
 }
 
+static int start_sets(struct running *r, const struct config *config)
+{
+	struct watch_targets targets = { .guards = r->guards };
+
+	targets.table = r->daemon.table = sa_table_new(r->daemon.xfrm, config->max_sets);
+	if (!r->daemon.table)
+		return -ENOMEM;
+	targets.upkeep = r->upkeep = upkeep_new(r->daemon.table);
+	targets.audit = r->daemon.audit = audit_new(config, r->daemon.table, r->guards);
+	if (!r->upkeep || !r->daemon.audit)
+		return -ENOMEM;
+	return watch_open(r->loop, &targets, &r->watch);
+}
+
 static int start(struct running *r, const struct config *config)
 {
 	char why[512];
@@ -198,9 +213,7 @@ static int start(struct running *r, const struct config *config)
 	}
 	if (start_kernel(r, config) < 0)
 		return -1;
-	r->daemon.table = sa_table_new(r->daemon.xfrm, config->max_sets);
-	if (!r->daemon.table ||
-	    watch_open(r->loop, r->daemon.table, r->guards, &r->watch) < 0) {
+	if (start_sets(r, config) < 0) {
 		log_line(LOG_ERR, "out of memory");
 		return -1;
 	}
@@ -213,6 +226,8 @@ static void stop(struct running *r)
 {
 	control_close(r->control);
 	watch_close(r->watch); /* before the guards go, or it would put them back */
+	audit_free(r->daemon.audit);
+	upkeep_free(r->upkeep);
 	sa_table_free(r->daemon.table);
 	guards_remove(r->guards);
 	encap_close(r->encap);

@@ -24,6 +24,27 @@ static bool is_ours(const struct config_listener *l, uint32_t reqid, const struc
 	       (ip_equal(a, &l->address) || ip_equal(b, &l->address));
 }
 
+bool orphan_is_our_sa(const struct config *config, const struct xfrm_dump_sa *sa)
+{
+	for (size_t i = 0; !sa->larval && i < config->listener_count; i++) {
+		if (is_ours(&config->listeners[i], sa->stats.reqid, &sa->id.dst, &sa->stats.src))
+			return true;
+	}
+	return false;
+}
+
+bool orphan_is_our_policy(const struct config *config, const struct xfrm_policy *policy)
+{
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *l = &config->listeners[i];
+
+		if (policy->priority == l->priority - 1 &&
+		    is_ours(l, policy->reqid, &policy->sel.src, &policy->sel.dst))
+			return true;
+	}
+	return false;
+}
+
 /* Room for one more behind @count, doubling at powers of two. */
 static void *room(void *array, size_t count, size_t size)
 {
@@ -35,17 +56,13 @@ static int see_sa(const struct xfrm_dump_sa *sa, void *arg)
 	struct orphans *o = arg;
 	struct xfrm_sa_id *sas;
 
-	for (size_t i = 0; !sa->larval && i < o->config->listener_count; i++) {
-		if (!is_ours(&o->config->listeners[i], sa->stats.reqid, &sa->id.dst,
-			     &sa->stats.src))
-			continue;
-		sas = room(o->sas, o->sa_count, sizeof(*sas));
-		if (!sas)
-			return -ENOMEM;
-		o->sas = sas;
-		o->sas[o->sa_count++] = sa->id;
-		break;
-	}
+	if (!orphan_is_our_sa(o->config, sa))
+		return 0;
+	sas = room(o->sas, o->sa_count, sizeof(*sas));
+	if (!sas)
+		return -ENOMEM;
+	o->sas = sas;
+	o->sas[o->sa_count++] = sa->id;
 	return 0;
 }
 
@@ -54,19 +71,13 @@ static int see_policy(const struct xfrm_policy *policy, void *arg)
 	struct orphans *o = arg;
 	struct xfrm_policy *policies;
 
-	for (size_t i = 0; i < o->config->listener_count; i++) {
-		const struct config_listener *l = &o->config->listeners[i];
-
-		if (policy->priority != l->priority - 1 ||
-		    !is_ours(l, policy->reqid, &policy->sel.src, &policy->sel.dst))
-			continue;
-		policies = room(o->policies, o->policy_count, sizeof(*policies));
-		if (!policies)
-			return -ENOMEM;
-		o->policies = policies;
-		o->policies[o->policy_count++] = *policy;
-		break;
-	}
+	if (!orphan_is_our_policy(o->config, policy))
+		return 0;
+	policies = room(o->policies, o->policy_count, sizeof(*policies));
+	if (!policies)
+		return -ENOMEM;
+	o->policies = policies;
+	o->policies[o->policy_count++] = *policy;
 	return 0;
 }
 

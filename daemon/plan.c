@@ -70,6 +70,12 @@ bool plan_has_own_policies(const struct config_listener *listener, const struct 
 	       suite->mod != IPSEC_MOD_TRANS;
 }
 
+bool plan_is_relaxed(const struct config_listener *listener, const struct ipsec_suite *suite)
+{
+	return listener->selectors == CONFIG_SELECTORS_RELAXED &&
+	       !plan_has_own_policies(listener, suite);
+}
+
 /* One side of one flow; port 0 = any. */
 struct end {
 	const struct ip_addr *address;
@@ -146,6 +152,20 @@ static void add(struct plan *plan, const struct plan_input *in, const struct key
 	};
 }
 
+/* Some phones cross their flows (uc -> pc, us -> ps). Any of the phone's ports to any of ours then,
+ * on either SA: inbound alone, since relaxed outbound SAs of an old and a new set would take each
+ * other's traffic. Not for sets with policies of their own: those may be behind one NAT address,
+ * where the ports are what tells phones apart. */
+static void relax_inbound(const struct config_listener *l, struct plan *plan)
+{
+	for (size_t i = 0; i < plan->sa_count / 2; i++) {
+		struct xfrm_sel *sel = &plan->sas[i].sel;
+
+		sel->sport = sel->sport_mask = 0;
+		sel->dport = config_port_block(l, &sel->dport_mask);
+	}
+}
+
 /* TS 33.203 7.1: uc -> ps, us -> pc, ps -> uc, pc -> us */
 static void plan_24229(const struct plan_input *in, const struct keymat *keymat, struct plan *plan)
 {
@@ -158,6 +178,8 @@ static void plan_24229(const struct plan_input *in, const struct keymat *keymat,
 	add(plan, in, keymat, XFRM_IN, in->pcscf.spi_c, us, pc);
 	add(plan, in, keymat, XFRM_OUT, in->ue.spi_c, ps, uc);
 	add(plan, in, keymat, XFRM_OUT, in->ue.spi_s, pc, us);
+	if (plan_is_relaxed(in->listener, &in->suite))
+		relax_inbound(in->listener, plan);
 }
 
 /* RFC 3329 Appendix A: one pair that must carry UDP and TCP, whoever opens the connection. With two

@@ -41,6 +41,10 @@ void plan_algorithms(const struct ipsec_suite *suite, const struct keymat *keyma
 /* Does a set of this kind need policies of its own? Transport ESP runs on the listener's guards. */
 bool plan_has_own_policies(const struct config_listener *listener, const struct ipsec_suite *suite);
 
+/* May the phone of such a set, in the dialect of TS 24.229, send from any of its ports to any of the
+ * listener's? */
+bool plan_is_relaxed(const struct config_listener *listener, const struct ipsec_suite *suite);
+
 /* TS 33.203 7.1, fig. 9; RFC 3329 Appendix A. @keymat may be NULL (zero keys) where only the
  * identities are wanted. *@ret then holds keys: plan_wipe(). */
 void plan_set(const struct plan_input *input, const struct keymat *keymat, struct plan *ret);

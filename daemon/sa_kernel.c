@@ -11,6 +11,7 @@
  */
 #include "daemon/sa_kernel.h"
 #include "daemon/log.h"
+#include "daemon/policy.h"
 #include "daemon/sa_table.h"
 
 #include <errno.h>
@@ -68,19 +69,26 @@ static int queue_limits(const struct sa_set *set)
 	return err;
 }
 
-int sa_kernel_set_limits(const struct sa_set *set, struct xfrm_error *ret_error)
+int sa_kernel_set_all_limits(struct sa_set *const *sets, size_t count,
+			     struct xfrm_error *ret_error)
 {
-	struct xfrm *xfrm = set->table->xfrm;
-	int err;
+	struct xfrm *xfrm = sets[0]->table->xfrm;
+	int err = 0;
 
 	memset(ret_error, 0, sizeof(*ret_error));
 	xfrm_begin(xfrm);
-	err = queue_limits(set);
+	for (size_t i = 0; i < count && !err; i++)
+		err = queue_limits(sets[i]);
 	if (err) {
 		ret_error->error = err;
 		return err;
 	}
 	return xfrm_commit(xfrm, ret_error);
+}
+
+int sa_kernel_set_limits(struct sa_set *set, struct xfrm_error *ret_error)
+{
+	return sa_kernel_set_all_limits(&set, 1, ret_error);
 }
 
 void sa_kernel_log_error(const struct sa_set *set, const char *attempt,
@@ -230,6 +238,50 @@ static void learn_policies(struct sa_set *set, const struct plan *plan)
 		set->policy_index[i] = found.index;
 	}
 	set->policy_count = plan->policy_count;
+}
+
+size_t sa_kernel_restore_policies(struct sa_set *set)
+{
+	size_t restored = 0;
+	struct plan plan;
+
+	if (!set->policy_count)
+		return 0;
+	sa_set_plan(set, &plan);
+	for (size_t i = 0; i < set->policy_count; i++) {
+		struct xfrm_policy *wanted = &plan.policies[i];
+		struct xfrm_error error = { 0 };
+		bool added = false;
+		int err;
+
+		wanted->index = set->policy_index[i];
+		err = policy_hold(set->table->xfrm, wanted, &added, &error);
+		set->policy_index[i] = err ? 0 : wanted->index;
+		restored += added;
+		if (err || added)
+			log_line(LOG_WARNING, "event=policy-lost set=%016" PRIx64
+				 " restored=%s errno=%d", set->id, err ? "no" : "yes", -err);
+	}
+	return restored;
+}
+
+const struct sa_flow *sa_kernel_flow_of(const struct sa_table *table,
+					const struct xfrm_policy *policy)
+{
+	const struct xfrm_sel *sel = &policy->sel;
+
+	if (policy->dir == XFRM_IN)
+		return sa_table_flow(table, &sel->dst, sel->dport, &sel->src, sel->sport);
+	return sa_table_flow(table, &sel->src, sel->sport, &sel->dst, sel->dport);
+}
+
+bool sa_kernel_has_policy(const struct sa_set *set, uint32_t index)
+{
+	for (size_t i = 0; i < set->policy_count; i++) {
+		if (index && set->policy_index[i] == index)
+			return true;
+	}
+	return false;
 }
 
 /* Which side chose the SPI of a failed message: only ours can be exchanged. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A set's SAs, policies and limits in the kernel. For sa_set.c alone.
+ * A set's SAs, policies and limits in the kernel. For sa_set.c, and for those who look after all sets:
+ * upkeep.c, audit.c.
  */
 #ifndef DAEMON_SA_KERNEL_H
 #define DAEMON_SA_KERNEL_H
@@ -15,7 +16,21 @@ int sa_kernel_install(struct sa_set *set, const struct keymat *keymat, bool *ret
 
 /* Make the kernel's limits, and the ports of ESP in UDP, those of @set. One datagram.
  * Returns 0 or the negative errno that is also in @ret_error; -ESRCH: the kernel has lost an SA. */
-int sa_kernel_set_limits(const struct sa_set *set, struct xfrm_error *ret_error);
+int sa_kernel_set_limits(struct sa_set *set, struct xfrm_error *ret_error);
+
+/* The same for several sets, WALK_SETS at most, in one datagram. On failure nobody knows which of them
+ * have new limits: ask one by one. */
+int sa_kernel_set_all_limits(struct sa_set *const *sets, size_t count,
+			     struct xfrm_error *ret_error);
+
+/* Put back those of the set's own policies that are not in the kernel as they should be; another
+ * program's in their place stays. What is done is logged. Returns how many were put back. */
+size_t sa_kernel_restore_policies(struct sa_set *set);
+
+/* The sets whose own policy @policy may be, by its selector; NULL: none. */
+const struct sa_flow *sa_kernel_flow_of(const struct sa_table *table,
+					const struct xfrm_policy *policy);
+bool sa_kernel_has_policy(const struct sa_set *set, uint32_t index);
 
 /* Reset the set's TCP connections while the SAs still carry that to the phone, then take out its
  * SAs and those of its policies that no other set needs. What cannot be taken out is logged. */

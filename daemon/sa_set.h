@@ -22,7 +22,7 @@ enum sa_set_state {
 	SA_SET_GONE,
 };
 
-#define SA_SET_MAX_FLOWS 2
+#define SA_SET_MAX_FLOWS 4
 
 /* One pair of addresses and ports that the set's messages travel on, seen from here.
  * @key.remote_port 0 = any port of that phone (RFC 3329 sets). */
@@ -87,6 +87,7 @@ struct sa_set {
 	uint32_t reqid;
 	uint32_t policy_index[PLAN_MAX_POLICIES]; /* the kernel's names for its own policies */
 	size_t policy_count;
+	unsigned seen; /* audit.c: a bit for each SA of its plan that the kernel has */
 
 	int64_t add_time_s;   /* CLOCK_REALTIME, as the kernel counts it */
 	uint64_t deadline_ms; /* monotonic */

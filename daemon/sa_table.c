@@ -117,6 +117,11 @@ static void set_flows(struct sa_set *set)
 		set->flows[0].key = flow_key(local, pcscf->port_s, remote, ue->port_c);
 		set->flows[1].key = flow_key(local, pcscf->port_c, remote, ue->port_s);
 		set->flow_count = 2;
+		if (!plan_is_relaxed(set->listener, &set->suite) || ue->port_c == ue->port_s)
+			break;
+		set->flows[2].key = flow_key(local, pcscf->port_c, remote, ue->port_c);
+		set->flows[3].key = flow_key(local, pcscf->port_s, remote, ue->port_s);
+		set->flow_count = 4;
 		break;
 	case IPSEC_DIALECT_RFC3329:
 		set->flows[0].key = flow_key(local, pcscf->port1, remote,

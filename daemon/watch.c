@@ -2,9 +2,10 @@
 /*
  * Kernel events to sets and guards. An event names an SA by its SPI; only our inbound SPIs are looked
  * up, since each set has one and the phone's may be anything. An SA that we deleted ourselves sends
- * no event that finds a set any more.
+ * no event that finds a set any more. When events were lost, an audit finds what they would have said.
  */
 #include "daemon/watch.h"
+#include "daemon/clock.h"
 #include "daemon/log.h"
 
 #include <errno.h>
@@ -17,13 +18,13 @@
 struct watch {
 	struct xfrm_events *events;
 	struct event *reader;
-	struct sa_table *table;
-	struct guards *guards;
+	struct clock_watch *clock;
+	struct watch_targets to;
 };
 
 static struct sa_set *set_of(const struct watch *watch, const struct xfrm_sa_id *sa)
 {
-	struct sa_set *set = sa_table_by_spi(watch->table, sa->spi);
+	struct sa_set *set = sa_table_by_spi(watch->to.table, sa->spi);
 
 	return set && ip_equal(&sa->dst, &set->listener->address) ? set : NULL;
 }
@@ -31,6 +32,7 @@ static struct sa_set *set_of(const struct watch *watch, const struct xfrm_sa_id 
 static void on_event(const struct xfrm_event *event, void *arg)
 {
 	const struct watch *watch = arg;
+	const struct watch_targets *to = &watch->to;
 	struct sa_set *set;
 
 	switch (event->kind) {
@@ -45,14 +47,22 @@ static void on_event(const struct xfrm_event *event, void *arg)
 			sa_set_moved(set, event->new_port);
 		break;
 	case XFRM_EVENT_POLICY_DELETED:
-		guards_restore(watch->guards, event->policy.index);
+		guards_restore(to->guards, event->policy.index);
+		upkeep_policy_deleted(to->upkeep, &event->policy);
+		break;
+	case XFRM_EVENT_POLICY_CHANGED:
+		if (!guards_undo_change(to->guards, &event->policy) ||
+		    upkeep_is_changed(to->upkeep, &event->policy))
+			audit_soon(to->audit);
 		break;
 	case XFRM_EVENT_POLICIES_FLUSHED:
-		guards_restore(watch->guards, 0);
+		guards_restore(to->guards, 0);
+		upkeep_policies_flushed(to->upkeep);
 		break;
 	case XFRM_EVENT_LOST:
 		log_line(LOG_WARNING, "event=kernel-events-lost");
-		guards_restore(watch->guards, 0);
+		guards_restore(to->guards, 0);
+		audit_soon(to->audit);
 		break;
 	}
 }
@@ -71,16 +81,21 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-int watch_open(struct event_base *loop, struct sa_table *table, struct guards *guards,
-	       struct watch **ret)
+static void on_clock_step(void *arg)
+{
+	const struct watch *watch = arg;
+
+	upkeep_clock_stepped(watch->to.upkeep);
+}
+
+int watch_open(struct event_base *loop, const struct watch_targets *targets, struct watch **ret)
 {
 	struct watch *watch = calloc(1, sizeof(*watch));
 	int err;
 
 	if (!watch)
 		return -ENOMEM;
-	watch->table = table;
-	watch->guards = guards;
+	watch->to = *targets;
 	err = xfrm_events_open(EVENT_BUFFER_BYTES, &watch->events);
 	if (!err) {
 		watch->reader = event_new(loop, xfrm_events_fd(watch->events),
@@ -88,6 +103,8 @@ int watch_open(struct event_base *loop, struct sa_table *table, struct guards *g
 		if (!watch->reader || event_add(watch->reader, NULL) < 0)
 			err = -ENOMEM;
 	}
+	if (!err)
+		err = clock_watch_open(loop, on_clock_step, watch, &watch->clock);
 	if (err)
 		watch_close(watch);
 	else
@@ -102,5 +119,6 @@ void watch_close(struct watch *watch)
 	if (watch->reader)
 		event_free(watch->reader);
 	xfrm_events_close(watch->events);
+	clock_watch_close(watch->clock);
 	free(watch);
 }

@@ -5,7 +5,8 @@
  * Each dump sends one request and reads until NLMSG_DONE; the kernel prepares the next piece while
  * the last one is being read, so that reading never waits. The socket is its own, because a running
  * dump would mix with the answers of requests, and because a dump that was stopped in the middle
- * goes on: then the socket is closed and the next dump opens a new one.
+ * goes on: then the socket is closed and the next dump opens a new one. A dump of SAs can be taken a
+ * piece at a time, and waits in the kernel between the calls.
  *
  * SAs come with their keys. They are not looked at, and the buffer is wiped after each piece.
  *
@@ -108,36 +109,66 @@ static int send_request(struct netlink_port *port, uint16_t type, uint32_t *ret_
 	return err;
 }
 
-static int run(struct netlink_port *port, const struct dump *dump, void *buf)
+/* Receives one piece into @buf and wipes it. The queue must not run dry before the end. */
+static int next_piece(struct xfrm *x, const struct dump *dump, uint32_t seq, void *buf,
+		      bool *ret_done)
 {
-	bool done = false;
-	uint32_t seq;
-	int err = send_request(port, dump->type, &seq);
+	size_t bytes = 0;
+	int err = netlink_recv(&x->dump, buf, XFRM_ANSWER_BYTES, &bytes);
 
-	while (!err && !done) {
-		size_t bytes = 0;
-
-		err = netlink_recv(port, buf, XFRM_ANSWER_BYTES, &bytes);
-		if (!err)
-			err = read_piece(dump, seq, buf, bytes, &done);
-		explicit_bzero(buf, bytes);
-	}
-	/* The queue ran dry before the end. */
+	if (!err)
+		err = read_piece(dump, seq, buf, bytes, ret_done);
+	explicit_bzero(buf, bytes);
 	return err == -EAGAIN ? -EIO : err;
+}
+
+/* On a socket where no other dump is under way. */
+static int begin(struct xfrm *x, const struct dump *dump, uint32_t *ret_seq)
+{
+	int err = 0;
+
+	if (x->dump_seq)
+		netlink_close(&x->dump);
+	x->dump_seq = 0;
+	if (x->dump.fd < 0)
+		err = netlink_open(NETLINK_XFRM, &x->dump);
+	return err ? err : send_request(&x->dump, dump->type, ret_seq);
 }
 
 static int dump_all(struct xfrm *x, const struct dump *dump)
 {
 	void *buf = malloc(XFRM_ANSWER_BYTES);
+	bool done = false;
+	uint32_t seq = 0;
+	int err = buf ? begin(x, dump, &seq) : -ENOMEM;
+
+	while (!err && !done)
+		err = next_piece(x, dump, seq, buf, &done);
+	if (err && buf)
+		netlink_close(&x->dump);
+	free(buf);
+	return err;
+}
+
+int xfrm_dump_sas_piece(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *sa, void *arg),
+			void *arg, bool *ret_done)
+{
+	const struct dump dump = {
+		.type = XFRM_MSG_GETSA, .read = read_sa, .each_sa = each, .arg = arg};
+	void *buf = malloc(XFRM_ANSWER_BYTES);
+	bool done = false;
 	int err = buf ? 0 : -ENOMEM;
 
-	if (!err && x->dump.fd < 0)
-		err = netlink_open(NETLINK_XFRM, &x->dump);
-	if (!err) {
-		err = run(&x->dump, dump, buf);
-		if (err)
-			netlink_close(&x->dump);
-	}
+	if (!err && !x->dump_seq)
+		err = begin(x, &dump, &x->dump_seq);
+	if (!err)
+		err = next_piece(x, &dump, x->dump_seq, buf, &done);
+	if (err)
+		netlink_close(&x->dump);
+	if (err || done)
+		x->dump_seq = 0;
+	if (!err)
+		*ret_done = done;
 	free(buf);
 	return err;
 }

@@ -108,15 +108,15 @@ static bool read_mapping(const struct nlmsghdr *nlh, struct xfrm_event *ret)
 	return true;
 }
 
-static bool policy_event(const struct nlmsghdr *nlh, const struct xfrm_userpolicy_info *info,
-			 size_t body_bytes, struct xfrm_event *ret)
+static bool policy_event(enum xfrm_event_kind kind, const struct nlmsghdr *nlh,
+			 const struct xfrm_userpolicy_info *info, size_t body_bytes,
+			 struct xfrm_event *ret)
 {
 	struct xfrm_policy policy;
 
 	if (msg_read_policy(nlh, info, body_bytes, &policy))
 		return false;
-	*ret = (struct xfrm_event){
-		.kind = XFRM_EVENT_POLICY_DELETED, .reqid = policy.reqid, .policy = policy};
+	*ret = (struct xfrm_event){.kind = kind, .reqid = policy.reqid, .policy = policy};
 	return true;
 }
 
@@ -130,7 +130,7 @@ static bool read_delete_policy(const struct nlmsghdr *nlh, struct xfrm_event *re
 	if (!attr)
 		return false;
 	memcpy(&info, mnl_attr_get_payload(attr), sizeof(info));
-	return policy_event(nlh, &info, sizeof(id), ret);
+	return policy_event(XFRM_EVENT_POLICY_DELETED, nlh, &info, sizeof(id), ret);
 }
 
 static bool read_policy_expire(const struct nlmsghdr *nlh, struct xfrm_event *ret)
@@ -141,7 +141,17 @@ static bool read_policy_expire(const struct nlmsghdr *nlh, struct xfrm_event *re
 	if (msg_body(nlh, body, sizeof(body)) || !body[sizeof(body) - 1])
 		return false;
 	memcpy(&info, body, sizeof(info));
-	return policy_event(nlh, &info, sizeof(struct xfrm_user_polexpire), ret);
+	return policy_event(XFRM_EVENT_POLICY_DELETED, nlh, &info,
+			    sizeof(struct xfrm_user_polexpire), ret);
+}
+
+static bool read_change_policy(const struct nlmsghdr *nlh, struct xfrm_event *ret)
+{
+	struct xfrm_userpolicy_info info;
+
+	if (msg_body(nlh, &info, sizeof(info)))
+		return false;
+	return policy_event(XFRM_EVENT_POLICY_CHANGED, nlh, &info, sizeof(info), ret);
 }
 
 bool xfrm_event_parse(const struct nlmsghdr *nlh, struct xfrm_event *ret)
@@ -155,6 +165,8 @@ bool xfrm_event_parse(const struct nlmsghdr *nlh, struct xfrm_event *ret)
 		return read_delete_policy(nlh, ret);
 	case XFRM_MSG_POLEXPIRE:
 		return read_policy_expire(nlh, ret);
+	case XFRM_MSG_UPDPOLICY:
+		return read_change_policy(nlh, ret);
 	case XFRM_MSG_FLUSHPOLICY:
 		*ret = (struct xfrm_event){.kind = XFRM_EVENT_POLICIES_FLUSHED};
 		return true;

@@ -248,12 +248,19 @@ int xfrm_dump_sas(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *sa, voi
 int xfrm_dump_policies(struct xfrm *x, int (*each)(const struct xfrm_policy *policy, void *arg),
 		       void *arg);
 
+/* The SAs of a dump in pieces, some tens at each call, so that a long one need not stop everything else:
+ * the first call begins a dump, and so does the one after *@ret_done or a failure, or after another
+ * dump. What is added between two calls may be missing in it, what is deleted may still be there. */
+int xfrm_dump_sas_piece(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *sa, void *arg),
+			void *arg, bool *ret_done);
+
 /* ---- events: event.c, on a socket of their own ---- */
 
 enum xfrm_event_kind {
 	XFRM_EVENT_EXPIRED,        /* the SA @sa reached its hard limit and is gone */
 	XFRM_EVENT_MAPPING,        /* ESP in UDP of @sa now comes from @new_port */
 	XFRM_EVENT_POLICY_DELETED, /* @policy was deleted (by us as well) */
+	XFRM_EVENT_POLICY_CHANGED, /* to @policy; its index is what it was */
 	XFRM_EVENT_POLICIES_FLUSHED,
 	XFRM_EVENT_LOST, /* ENOBUFS: events were lost, compare with the kernel */
 };

@@ -115,6 +115,13 @@ def requests():
     asked(("call", "sa.offer", "-"), "sa.offer", {"ck": CK}, '{"ck":"%s"}' % CK)
 
 
+def audit():
+    for clean, status in ((True, 0), (False, 3)):
+        r, request = ask({"result": {"clean": clean, "sets": 2}}, "audit")
+        T.ok(r.exit == status and request["method"] == "daemon.audit" and b"sets" in r.out,
+             f"audit: exit {status}", r)
+
+
 def check():
     args = ("check", "--pcscf", "192.0.2.1", "--pcscf-port", "6100", "--ue", "192.0.2.7",
             "--ue-port", "5003", "--method", "REGISTER", "--response", "--transport", "tcp",
@@ -322,7 +329,7 @@ def denied(path, words):
 
 
 def main():
-    for part in (requests, check, lists, pages, show, other_answers, errors, unreachable):
+    for part in (requests, check, audit, lists, pages, show, other_answers, errors, unreachable):
         T.part(part)
     return T.done()
 

@@ -67,6 +67,8 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 		errno = ENOPROTOOPT;
 		return -1;
 	}
+	if (level == SOL_SOCKET && name == SO_RCVBUFFORCE)
+		fake.rcvbuf_forced = number;
 	if (level == SOL_NETLINK && name == NETLINK_ADD_MEMBERSHIP)
 		fake.groups |= UINT64_C(1) << number;
 	else if (level == SOL_NETLINK && number)

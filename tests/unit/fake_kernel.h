@@ -64,6 +64,7 @@ struct fake_kernel {
 	int open_sockets;
 	uint64_t options; /* NETLINK options set, bit by number */
 	uint64_t groups;  /* joined, bit by number */
+	int rcvbuf_forced; /* bytes, as last asked for */
 
 	struct fake_answer queue[256];
 	size_t queue_head, queue_tail;

@@ -385,6 +385,13 @@ int xfrm_get_sa(struct xfrm *x, const struct xfrm_sa_id *id, struct xfrm_sa_stat
 	return 0;
 }
 
+int xfrm_get_sa_counters(struct xfrm *x, const struct xfrm_sa_id *id, struct xfrm_sa_stats *ret)
+{
+	if (x->refuse_questions)
+		return x->refuse_questions;
+	return xfrm_get_sa(x, id, ret);
+}
+
 int xfrm_get_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id,
 		    struct xfrm_policy *ret)
 {
@@ -427,22 +434,49 @@ const char *xfrm_sa_id_format(const struct xfrm_sa_id *id, char *buf, size_t cap
 
 /* ---- dumps ---- */
 
+static struct xfrm_dump_sa dumped(const struct xfrm_sa *sa)
+{
+	return (struct xfrm_dump_sa){
+		.id = sa->id,
+		.sel = sa->sel,
+		.mode = sa->mode,
+		.larval = sa->id.spi == 0,
+		.stats = {.reqid = sa->reqid, .src = sa->src},
+	};
+}
+
 int xfrm_dump_sas(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *sa, void *arg), void *arg)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < x->sa_count && !err; i++) {
-		const struct xfrm_sa *sa = &x->sas[i].sa;
-		const struct xfrm_dump_sa dump = {
-			.id = sa->id,
-			.sel = sa->sel,
-			.mode = sa->mode,
-			.larval = sa->id.spi == 0,
-			.stats = {.reqid = sa->reqid, .src = sa->src},
-		};
+		const struct xfrm_dump_sa dump = dumped(&x->sas[i].sa);
 
 		err = each(&dump, arg);
 	}
+	return err;
+}
+
+/* A dump shows what was there when it began, as a kernel's may. */
+int xfrm_dump_sas_piece(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *sa, void *arg),
+			void *arg, bool *ret_done)
+{
+	int err = x->refuse_dump;
+
+	if (!err && !x->dump_count) {
+		memcpy(x->dump, x->sas, x->sa_count * sizeof(x->sas[0]));
+		x->dump_count = x->sa_count;
+		x->dump_next = 0;
+	}
+	for (size_t n = 0; n < FAKE_PIECE && x->dump_next < x->dump_count && !err; n++) {
+		const struct xfrm_dump_sa dump = dumped(&x->dump[x->dump_next++].sa);
+
+		err = each(&dump, arg);
+	}
+	if (!err)
+		*ret_done = x->dump_next == x->dump_count;
+	if (err || *ret_done)
+		x->dump_count = 0;
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #define FAKE_SAS      2048
 #define FAKE_POLICIES 2048
 #define FAKE_STEPS    1024
+#define FAKE_PIECE    8 /* SAs in one piece of a dump */
 
 struct fake_sa {
 	struct xfrm_sa sa; /* hard_s and encap as last changed */
@@ -46,6 +47,8 @@ struct xfrm {
 	struct xfrm_policy policies[FAKE_POLICIES];
 	size_t policy_count;
 	uint32_t last_index;
+	struct fake_sa dump[FAKE_SAS]; /* the dump in pieces that is under way */
+	size_t dump_count, dump_next;
 
 	/* what is queued */
 	struct fake_step queue[XFRM_TXN_MESSAGES];
@@ -59,6 +62,7 @@ struct xfrm {
 	/* disobedience */
 	size_t refuse_after; /* so many messages are obeyed, then one is refused; SIZE_MAX: never */
 	int refuse_error;
+	int refuse_dump, refuse_questions; /* 0, or the answer to each piece, to each GETAE */
 	int refuse_what[FAKE_DESTROY_TCP + 1]; /* 0, or the answer to each of this kind */
 };
 

@@ -125,6 +125,7 @@ static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_int_equal(config.max_sets, 100000);
 	assert_int_equal(config.max_connections, 64);
+	assert_int_equal(config.audit_interval_s, 300);
 }
 
 /* Only ipsec-3gpp, and what decide_policy_default() says. */
@@ -159,6 +160,7 @@ static void a_minimal_listener_has_the_defaults(void **state)
 	assert_int_equal(l->replay_window, 64);
 	assert_int_equal(l->encap_port, 4500);
 	assert_int_equal(l->policies, CONFIG_POLICIES_SHARED);
+	assert_int_equal(l->selectors, CONFIG_SELECTORS_STRICT);
 	assert_int_equal(l->security_server, CONFIG_SECURITY_SERVER_ALL);
 	assert_int_equal(l->verify, COMPARE_STRICT);
 	assert_int_equal(l->timers.reg_await_auth_s, 240);
@@ -187,6 +189,7 @@ static void the_defaults_for_offline_use_are_the_same(void **state)
 	assert_int_equal(offline.encap_port, read.encap_port);
 	assert_int_equal(offline.replay_window, read.replay_window);
 	assert_int_equal(offline.policies, read.policies);
+	assert_int_equal(offline.selectors, read.selectors);
 	assert_int_equal(offline.security_server, read.security_server);
 	assert_int_equal(offline.verify, read.verify);
 	assert_decides_as_by_default(&offline);
@@ -199,13 +202,15 @@ static void every_key_of_the_daemon_is_read(void **state)
 {
 	(void)state;
 	assert_good("socket {\n path = \"/tmp/x.sock\"\n mode = \"0600\"\n group = \"sip\"\n}\n"
-		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n");
+		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n"
+		    "audit-interval = 0\n");
 	assert_string_equal(config.socket_path, "/tmp/x.sock");
 	assert_int_equal(config.socket_mode, 0600);
 	assert_string_equal(config.socket_group, "sip");
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_int_equal(config.max_sets, 5);
 	assert_int_equal(config.max_connections, 7);
+	assert_int_equal(config.audit_interval_s, 0);
 }
 
 static void every_log_level_has_its_word(void **state)
@@ -475,6 +480,7 @@ static void numbers_of_the_daemon_have_ranges(void **state)
 	assert_bad("max-sets = 4000001\n\n\n", 1, "max-sets");
 	assert_bad("max-connections = 0\n\n\n", 1, "max-connections");
 	assert_bad("max-connections = 4097\n\n\n", 1, "max-connections");
+	assert_bad("audit-interval = 604801\n\n\n", 1, "audit-interval");
 	assert_good("max-sets = 4000000\nmax-connections = 4096\n");
 }
 
@@ -491,6 +497,7 @@ static void words_are_of_a_list(void **state)
 {
 	static const char *const LINES[][2] = {
 		{"policies = both", "shared, per-set"},
+		{"selectors = loose", "strict, relaxed"},
 		{"encryption = maybe", "off, preferred, required"},
 		{"security-server = some", "all, chosen"},
 		{"verify = sometimes", "strict, lenient"},
@@ -639,6 +646,59 @@ static int two(const char *address, int server, const char *clients)
 		 "\"%s\"\n}\n",
 		 MINIMUM, address, server, clients);
 	return read_text(text);
+}
+
+static void the_block_of_ports_is_the_smallest_that_holds_them_all(void **state)
+{
+	static const struct {
+		uint16_t server, first, last, block, mask;
+	} ROWS[] = {
+		{6100, 6104, 6107, 6096, 0xfff0}, {6100, 6101, 6103, 6100, 0xfffc},
+		{6107, 6100, 6106, 6096, 0xfff0}, {8, 9, 15, 8, 0xfff8},
+		{1, 40000, 40003, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ROWS); i++) {
+		const struct config_listener l = {.server_port = ROWS[i].server,
+						  .client_port_first = ROWS[i].first,
+						  .client_port_last = ROWS[i].last};
+		uint16_t mask = 1;
+
+		assert_int_equal(config_port_block(&l, &mask), ROWS[i].block);
+		assert_int_equal(mask, ROWS[i].mask);
+	}
+}
+
+static void relaxed_selectors_need_shared_policies_and_ports_away_from_5060(void **state)
+{
+	(void)state;
+	assert_int_equal(only_listener("selectors = relaxed")->selectors, CONFIG_SELECTORS_RELAXED);
+	assert_bad_key("selectors = relaxed policies = per-set", "needs policies = \"shared\"");
+	assert_bad("listener a {\naddress = \"192.0.2.1\"\nserver-port = 5062\n"
+		   "client-ports = \"5064-5067\"\nselectors = relaxed\n}\n",
+		   5, "5060 or 5061");
+	assert_good("listener a {\naddress = \"192.0.2.1\"\nserver-port = 5064\n"
+		    "client-ports = \"5068-5071\"\nselectors = relaxed\n}\n");
+}
+
+static void relaxed_selectors_reach_no_other_listener(void **state)
+{
+	static const char TWO[] = "listener a {\naddress = \"192.0.2.1\"\nserver-port = 6100\n"
+				  "client-ports = \"6104-6107\"\n%s\n}\n"
+				  "listener b {\naddress = \"%s\"\nserver-port = %d\n"
+				  "client-ports = \"6200-6203\"\n}\n";
+	char text[500];
+
+	(void)state;
+	snprintf(text, sizeof(text), TWO, "selectors = relaxed", "192.0.2.1", 6109);
+	assert_bad(text, 9, "relaxed");
+	snprintf(text, sizeof(text), TWO, "selectors = relaxed", "192.0.2.2", 6109);
+	assert_good(text);
+	snprintf(text, sizeof(text), TWO, "selectors = strict", "192.0.2.1", 6109);
+	assert_good(text);
+	snprintf(text, sizeof(text), TWO, "selectors = relaxed", "192.0.2.1", 6112);
+	assert_good(text);
 }
 
 static void listeners_at_one_address_share_no_port(void **state)
@@ -879,6 +939,9 @@ int main(void)
 		TEST(D4_ports_of_unprotected_sip_are_refused),
 		TEST(D4_the_server_port_is_no_client_port),
 		TEST(server_ports_have_a_range),
+		TEST(the_block_of_ports_is_the_smallest_that_holds_them_all),
+		TEST(relaxed_selectors_need_shared_policies_and_ports_away_from_5060),
+		TEST(relaxed_selectors_reach_no_other_listener),
 		TEST(listeners_at_one_address_share_no_port),
 		TEST(listeners_at_two_addresses_may_have_the_same_ports),
 		TEST(a_listener_given_twice_is_refused),

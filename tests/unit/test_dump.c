@@ -254,6 +254,71 @@ static void a_complete_dump_keeps_its_socket(void **state)
 	assert_int_equal(fake.open_sockets, 2);
 }
 
+static int dump_piece(bool *ret_done)
+{
+	return xfrm_dump_sas_piece(x, keep_sa, &got_n, ret_done);
+}
+
+static void a_dump_can_be_taken_in_pieces(void **state)
+{
+	bool done = true;
+
+	(void)state;
+	push(SA("00001001 ") SA("00001002 "));
+	push(SA("00001003 "));
+	push(DONE("00*4"));
+	assert_int_equal(dump_piece(&done), 0);
+	assert_int_equal(got_n, 2);
+	assert_false(done);
+	assert_false(freed_a_key);
+	assert_int_equal(dump_piece(&done), 0);
+	assert_int_equal(got_n, 3);
+	assert_false(done);
+	assert_int_equal(dump_piece(&done), 0);
+	assert_true(done);
+	assert_int_equal(fake.sent_n, 1); /* one request for all */
+	fake.queue_head = fake.queue_tail;
+	push("14000000 0300 0200 02000000 00*4 00*4");
+	assert_int_equal(dump_piece(&done), 0); /* and another one for the next dump */
+	assert_int_equal(fake.sent_n, 2);
+	assert_int_equal(fake.open_sockets, 2);
+}
+
+static void a_dump_in_pieces_that_fails_begins_anew(void **state)
+{
+	bool done = true;
+
+	(void)state;
+	push(SA("00001001 "));
+	fake_push_error(ENOBUFS);
+	assert_int_equal(dump_piece(&done), 0);
+	assert_int_equal(dump_piece(&done), -ENOBUFS);
+	assert_int_equal(fake.open_sockets, 1);
+	fake.queue_head = fake.queue_tail;
+	push(SA("00001002 ") DONE("00*4")); /* a new socket counts from 1 */
+	assert_int_equal(dump_piece(&done), 0);
+	assert_true(done);
+	assert_int_equal(got_n, 2);
+}
+
+static void another_dump_does_not_mix_with_one_in_pieces(void **state)
+{
+	bool done = true;
+
+	(void)state;
+	push(SA("00001001 "));
+	assert_int_equal(dump_piece(&done), 0);
+	fake.queue_head = fake.queue_tail;
+	push(POLICY("00 ") DONE("00*4"));
+	assert_int_equal(xfrm_dump_policies(x, keep_policy, &got_n), 0);
+	assert_int_equal(fake.open_sockets, 2);
+	fake.queue_head = fake.queue_tail;
+	push("14000000 0300 0200 02000000 00*4 00*4");
+	assert_int_equal(dump_piece(&done), 0);
+	assert_true(done);
+	assert_int_equal(fake.sent_n, 3); /* begun anew */
+}
+
 static void policies_are_told_and_forwarding_ones_passed_over(void **state)
 {
 	(void)state;
@@ -308,6 +373,9 @@ int main(void)
 		unit(pieces_of_another_dump_or_process_are_passed_over),
 		unit(a_stopped_dump_returns_why_and_the_next_one_has_a_new_socket),
 		unit(a_complete_dump_keeps_its_socket),
+		unit(a_dump_can_be_taken_in_pieces),
+		unit(a_dump_in_pieces_that_fails_begins_anew),
+		unit(another_dump_does_not_mix_with_one_in_pieces),
 		unit(policies_are_told_and_forwarding_ones_passed_over),
 		unit(an_sa_among_policies_is_an_error),
 		unit(no_memory_and_no_socket_are_answers),

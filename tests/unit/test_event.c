@@ -215,6 +215,30 @@ static void a_policy_that_expired_is_a_deleted_one(void **state)
 	assert_int_equal(got[0].reqid, 33203);
 }
 
+/* The same layout as NEWPOLICY */
+#define UPDPOLICY(dir) "fc000000 1900 0000 00*8 " POLICY_INFO(dir) TMPL
+
+static void a_changed_policy_is_told_with_what_it_is_now(void **state)
+{
+	(void)state;
+	push(UPDPOLICY("01 "));
+	push(UPDPOLICY("02 ")); /* forwarding */
+	push("1c000000 1900 0000 00*8 00*12");
+	read_all();
+	assert_int_equal(got_n, 1);
+	assert_int_equal(got[0].kind, XFRM_EVENT_POLICY_CHANGED);
+	assert_int_equal(got[0].policy.dir, XFRM_OUT);
+	assert_int_equal(got[0].policy.index, 5000);
+	assert_int_equal(got[0].policy.priority, 100);
+	assert_int_equal(got[0].reqid, 33203);
+}
+
+static void the_buffer_is_as_large_as_asked_whatever_the_systems_limit(void **state)
+{
+	(void)state;
+	assert_int_equal(fake.rcvbuf_forced, 1 << 20);
+}
+
 static void other_messages_are_passed_over(void **state)
 {
 	(void)state;
@@ -336,6 +360,8 @@ int main(void)
 		unit(a_deleted_forwarding_policy_is_passed_over),
 		unit(flushed_policies_are_told),
 		unit(a_policy_that_expired_is_a_deleted_one),
+		unit(a_changed_policy_is_told_with_what_it_is_now),
+		unit(the_buffer_is_as_large_as_asked_whatever_the_systems_limit),
 		unit(other_messages_are_passed_over),
 		unit(several_messages_in_a_datagram_are_all_read),
 		unit(a_message_cut_anywhere_is_no_event),

@@ -519,6 +519,73 @@ static void client_ports_that_no_mask_fits_have_a_guard_each(void **state)
 	}
 }
 
+static void plan_relaxed(enum ipsec_mod mod)
+{
+	struct plan_input input = input_24229();
+
+	input.suite.mod = mod;
+	listener.selectors = CONFIG_SELECTORS_RELAXED;
+	plan_set(&input, &keymat, &plan);
+}
+
+static bool takes(const struct xfrm_sel *sel, uint16_t sport, uint16_t dport)
+{
+	return !((sport ^ sel->sport) & sel->sport_mask) && !((dport ^ sel->dport) & sel->dport_mask);
+}
+
+static void relaxed_selectors_take_every_flow_of_the_phone_to_the_block(void **state)
+{
+	(void)state;
+	plan_relaxed(IPSEC_MOD_TRANS);
+	assert_int_equal(plan.policy_count, 0);
+	for (size_t i = 0; i < 2; i++) {
+		const struct xfrm_sel *sel = &plan.sas[i].sel;
+
+		assert_true(ip_equal(&sel->src, &plan.sas[i].src));
+		assert_int_equal(sel->sport_mask, 0);
+		assert_true(takes(sel, PORT_UC, PORT_PS) && takes(sel, PORT_UC, PORT_PC));
+		assert_true(takes(sel, PORT_US, PORT_PS) && takes(sel, PORT_US, PORT_PC));
+		assert_true(takes(sel, 1, 6096) && takes(sel, 1, 6111));
+		assert_false(takes(sel, PORT_UC, 6095) || takes(sel, PORT_UC, 6112));
+		assert_false(takes(sel, PORT_UC, 5060));
+		assert_int_equal(sel->dport & ~sel->dport_mask, 0);
+	}
+}
+
+static void relaxed_selectors_leave_outbound_exact(void **state)
+{
+	(void)state;
+	plan_relaxed(IPSEC_MOD_TRANS);
+	for (size_t i = 2; i < 4; i++) {
+		assert_int_equal(plan.sas[i].sel.sport_mask, 0xffff);
+		assert_int_equal(plan.sas[i].sel.dport_mask, 0xffff);
+	}
+	assert_int_equal(plan.sas[2].sel.dport, PORT_UC);
+	assert_int_equal(plan.sas[3].sel.dport, PORT_US);
+}
+
+static void sets_with_policies_of_their_own_are_never_relaxed(void **state)
+{
+	(void)state;
+	plan_relaxed(IPSEC_MOD_UDP_ENC_TUN);
+	assert_int_equal(plan.policy_count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(plan.sas[i].sel.sport_mask, 0xffff);
+		assert_int_equal(plan.sas[i].sel.dport_mask, 0xffff);
+	}
+}
+
+static void relaxed_selectors_are_for_the_dialect_of_24229(void **state)
+{
+	const struct plan_input input = input_rfc3329(5062, 5062);
+
+	(void)state;
+	listener.selectors = CONFIG_SELECTORS_RELAXED;
+	plan_set(&input, &keymat, &plan);
+	assert_int_equal(plan.sas[0].sel.sport, 5062);
+	assert_int_equal(plan.sas[0].sel.dport_mask, 0xffff);
+}
+
 static void a_sets_own_policies_come_before_the_guards(void **state)
 {
 	struct xfrm_policy guards[PLAN_MAX_GUARDS];
@@ -552,6 +619,10 @@ int main(void)
 		TEST(D4_an_aligned_power_of_two_of_client_ports_is_one_masked_guard),
 		TEST(D4_guards_cover_the_protected_ports_and_no_other),
 		TEST(client_ports_that_no_mask_fits_have_a_guard_each),
+		TEST(relaxed_selectors_take_every_flow_of_the_phone_to_the_block),
+		TEST(relaxed_selectors_leave_outbound_exact),
+		TEST(sets_with_policies_of_their_own_are_never_relaxed),
+		TEST(relaxed_selectors_are_for_the_dialect_of_24229),
 		TEST(a_sets_own_policies_come_before_the_guards),
 	};
 

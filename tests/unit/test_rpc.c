@@ -1278,6 +1278,34 @@ static void status_counts(void **state)
 	assert_string_equal(text_of(call("daemon.version", "{}"), "version"), SECAGREED_VERSION);
 }
 
+static void an_audit_reports_what_it_found_and_mended(void **state)
+{
+	struct guards *guards;
+	const json_t *result;
+	char why[200];
+
+	(void)state;
+	assert_int_equal(guards_install(&fake_xfrm, &world.config, &guards, why, sizeof(why)), 0);
+	world.config.audit_interval_s = 0;
+	d.audit = audit_new(&world.config, world.table, guards);
+	register_at("a@x", "198.51.100.7", 1);
+	result = call("daemon.audit", "{}");
+	assert_true(json_is_true(json_object_get(result, "clean")));
+	assert_int_equal(number_of(result, "sets"), 1);
+	assert_int_equal(number_of(result, "sas"), 4);
+	fake_xfrm_steal_policies();
+	fake_xfrm_steal_sa(&fake_xfrm.sas[0].sa.id);
+	result = call("daemon.audit", "{}");
+	assert_true(json_is_false(json_object_get(result, "clean")));
+	assert_int_equal(number_of(result, "sets"), 0);
+	assert_int_equal(number_of(result, "lost_sets"), 1);
+	assert_int_equal(number_of(result, "restored_guards"), 4);
+	fake_xfrm.refuse_dump = -EPERM;
+	refused_data("daemon.audit", "{}", "kernel_refused");
+	audit_free(d.audit);
+	guards_remove(guards);
+}
+
 /* ---- memory ---- */
 
 static void keys_of_a_request_are_wiped_wherever_it_fails(void **state)
@@ -1375,6 +1403,7 @@ int main(void)
 		TEST(a_request_is_decided_on_from_itself_alone),
 		TEST(a_question_that_cannot_be_decided_is_refused),
 		TEST(status_counts),
+		TEST(an_audit_reports_what_it_found_and_mended),
 		TEST(keys_of_a_request_are_wiped_wherever_it_fails),
 		TEST(the_watch_over_free_sees_a_key),
 	};

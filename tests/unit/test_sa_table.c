@@ -68,6 +68,26 @@ static void D11_a_set_is_found_by_both_of_its_flows_and_no_other(void **state)
 	assert_null(flow_at(pc, "198.51.100.7", 5064));
 }
 
+static void a_relaxed_set_is_found_by_its_crossed_flows_too(void **state)
+{
+	struct sa_set *set, *fresh;
+	uint16_t pc;
+
+	(void)state;
+	world.config.listeners[0].selectors = CONFIG_SELECTORS_RELAXED;
+	set = world_registered();
+	pc = set->pcscf.port_c;
+	assert_ptr_equal(set_at(6100, "198.51.100.7", 5062), set);
+	assert_ptr_equal(set_at(pc, "198.51.100.7", 5062), set);
+	assert_ptr_equal(set_at(6100, "198.51.100.7", 5064), set);
+	assert_null(flow_at(6100, "198.51.100.7", 5063));
+	fresh = world_reregistered(set); /* the same port_us: the newest set's */
+	assert_ptr_equal(set_at(6100, "198.51.100.7", 5064), fresh);
+	assert_ptr_equal(set_at(pc, "198.51.100.7", 5064), set);
+	sa_set_drop(fresh, "test");
+	assert_ptr_equal(set_at(6100, "198.51.100.7", 5064), set);
+}
+
 static void an_rfc3329_set_with_an_open_port_is_found_by_any(void **state)
 {
 	const struct sa_set_request request = world_request_rfc3329(5062, 0);
@@ -296,6 +316,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(a_set_is_found_by_its_id_and_by_our_spis),
 		TEST(D11_a_set_is_found_by_both_of_its_flows_and_no_other),
+		TEST(a_relaxed_set_is_found_by_its_crossed_flows_too),
 		TEST(an_rfc3329_set_with_an_open_port_is_found_by_any),
 		TEST(an_rfc3329_set_with_one_port_is_found_by_that),
 		TEST(sets_on_one_flow_are_found_newest_first),

@@ -29,7 +29,7 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c sa_kernel.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
@@ -55,6 +55,7 @@ test_config_PKG := libconfuse
 FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c daemon/log.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
 test_guard := daemon/guard.c $(FAKE_GUARD)
 test_guard_PKG := libconfuse
+test_guard += daemon/policy.c
 test_orphan := daemon/orphan.c $(FAKE_GUARD)
 test_orphan_PKG := libconfuse
 test_sa_table := $(FAKE_WORLD)
@@ -118,3 +119,13 @@ test_decide_json := $(addprefix daemon/,decide_json.c sip_agree.c security_serve
 test_decide_json_PKG := jansson libconfuse
 test_decide_json_LIBS := -losipparser2
 test_decide_json_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray
+test_clock := daemon/clock.c
+test_clock_PKG := libevent_core
+test_clock_LDFLAGS := -Wl,--wrap=timerfd_create,--wrap=timerfd_settime,--wrap=read
+AUDIT := $(addprefix daemon/,audit.c walk.c guard.c orphan.c)
+test_audit := $(AUDIT) $(FAKE_WORLD)
+test_audit_PKG := libcrypto libconfuse
+test_watch := daemon/watch.c daemon/upkeep.c $(AUDIT) $(FAKE_WORLD)
+test_watch_PKG := libcrypto libconfuse libevent_core
+test_rpc += $(AUDIT)
+test_command_sip += $(AUDIT)

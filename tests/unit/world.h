@@ -18,6 +18,7 @@ struct world {
 	struct config_listener *listener;
 	struct sa_table *table;
 	struct refusal refusal; /* of the last call that was refused */
+	size_t other_policies, other_timers; /* of no set: world_check() expects them */
 };
 
 extern struct world world;
