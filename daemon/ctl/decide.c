@@ -43,14 +43,11 @@ static int protection_of(const json_t *args, enum decide_protection *ret)
 static int answer(const struct decide_question *question)
 {
 	struct refusal refusal;
-	const char *action;
 	json_t *json;
 
 	if (decide_json(question, &json, &refusal) < 0)
 		return output_error(reason_token(refusal.reason), refusal.text, -1);
-	action = json_string_value(json_object_get(json, "action"));
-	return output_json(json,
-			   strcmp(action, decide_action_name(DECIDE_FORWARD)) ? CTL_NO : CTL_YES);
+	return output_json(json, CTL_YES);
 }
 
 static int answer_input(struct decide_question *question)
@@ -107,5 +104,5 @@ const struct ctl_command ctl_decide = {
 	.run = run,
 	.help = "what becomes of a SIP request on standard input",
 	.options = options,
-	.more = "Reads one whole SIP request. Exit status 3: it is answered or dropped.",
+	.more = "Reads one whole SIP request. Exit status 0: there is a decision, whichever.",
 };
