@@ -285,17 +285,17 @@ static size_t count_values(const struct sip_message *m, enum sip_name name)
 	return count;
 }
 
-/* "name=" at the end of a value: libosip2 takes that, but not with a parameter behind it, as our
- * answers have one. */
-static bool lacks_a_value(const struct sip_message *m, enum sip_name name)
+/* A value that ends in "name=", or with a quote or bracket open: libosip2 takes that, but not with a
+ * parameter behind it, as our answers have one. */
+static bool is_open_ended(const struct sip_message *m, enum sip_name name)
 {
 	const struct sip_header *h;
 	struct span value;
 
 	for (size_t at = 0; (h = sip_header_next(m, name, &at));) {
 		for (struct span rest = h->value; rest.n;) {
-			next_value(&rest, &value);
-			if (value.n && value.p[value.n - 1] == '=')
+			if (!next_value(&rest, &value) ||
+			    (value.n && value.p[value.n - 1] == '='))
 				return true;
 		}
 	}
@@ -385,7 +385,7 @@ static bool is_port(const char *text)
 static const char *check_vias(const struct sip_message *m)
 {
 	if (!m->via_count || (size_t)osip_list_size(&m->osip->vias) != m->via_count ||
-	    lacks_a_value(m, SIP_VIA))
+	    is_open_ended(m, SIP_VIA))
 		return "Via is malformed";
 	for (size_t i = 0; i < m->via_count; i++) {
 		const osip_via_t *via = osip_list_get(&m->osip->vias, (int)i);
@@ -401,7 +401,7 @@ static const char *check_osip(struct sip_message *m)
 	const osip_message_t *o = m->osip;
 	uint32_t number;
 
-	if (!o->from || !o->from->url || !o->to || !o->to->url || lacks_a_value(m, SIP_TO))
+	if (!o->from || !o->from->url || !o->to || !o->to->url || is_open_ended(m, SIP_TO))
 		return "From or To is malformed";
 	if (!o->call_id || !o->call_id->number || !*o->call_id->number)
 		return "Call-ID is malformed";

@@ -174,6 +174,7 @@ static void on_event(const struct xfrm_event *event, void *arg)
 		check_address(&event->new_addr);
 		break;
 	case XFRM_EVENT_POLICY_DELETED:
+	case XFRM_EVENT_POLICY_CHANGED:
 		check_policy(&event->policy);
 		break;
 	case XFRM_EVENT_POLICIES_FLUSHED:
