@@ -399,21 +399,25 @@ static const struct sa_set *find_set(const struct sip_work *w, bool *ret_known)
 static int response_to_phone(struct sip_work *w)
 {
 	const bool is_register = sip_work_is_register(w);
+	struct refusal why;
 	bool known;
 	const struct sa_set *set = find_set(w, &known);
 
 	if (is_register && (w->m.status == 401 || sip_header(&w->m, SIP_WWW_AUTHENTICATE)))
 		return sip_work_drop(w, REASON_UNKNOWN_TRANSACTION,
 				     "a challenge, and no REGISTER waits for it");
-	take_keys_out(w);
-	if (set) {
-		take_list_out(w);
+	if (set)
 		w->ret->set_id = set->id;
-	}
 	if (known && (!set || w->in->transport != SIP_UDP))
 		sip_work_way(w, &w->in->source, &w->in->destination);
 	else if (set)
 		sip_work_way_set(w, set);
+	if (!take_keys_out(w)) {
+		refuse(&why, REASON_BAD_CHALLENGE, "a challenge is malformed");
+		return sip_work_refused(w, NULL, &why);
+	}
+	if (set)
+		take_list_out(w);
 	return sip_work_forward(w, set ? "over the set that is in use towards the phone"
 				       : "no set has to do with it");
 }

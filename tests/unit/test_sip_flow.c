@@ -917,6 +917,20 @@ static void a_late_401_is_dropped_with_its_keys(void **state)
 	assert_int_equal(world_sets(), 0);
 }
 
+/* Of any request: what cannot be read may hold keys. */
+static void a_challenge_that_cannot_be_read_never_passes(void **state)
+{
+	(void)state;
+	clear_input();
+	response("SIP/2.0 407 Proxy Authentication Required\r\n"
+		 "Via: SIP/2.0/UDP " UE ":5060;branch=z9hG4bKx\r\n"
+		 "From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n"
+		 "Proxy-Authenticate: Digest realm=\"x\", \"ck=" CK "\r\n\r\n");
+	assert_replied(500);
+	assert_reason(REASON_BAD_CHALLENGE);
+	assert_not(CK);
+}
+
 static void a_reply_repeated_is_the_same(void **state)
 {
 	char *before;
@@ -2479,6 +2493,7 @@ int main(void)
 		T(a_new_challenge_replaces_the_temporary_set),
 		T(nobody_takes_the_transaction_of_another_phone),
 		T(a_late_401_is_dropped_with_its_keys),
+		T(a_challenge_that_cannot_be_read_never_passes),
 		T(a_reply_repeated_is_the_same),
 		T(B5_R6_a_changed_list_on_the_temporary_set_is_refused),
 		T(B5_494_carries_the_list_that_was_sent),
