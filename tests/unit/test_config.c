@@ -119,9 +119,9 @@ static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 	(void)state;
 	assert_good("");
 	assert_int_equal(config.listener_count, 0);
-	assert_string_equal(config.socket_path, "/run/secagreed/control.sock");
-	assert_int_equal(config.socket_mode, 0660);
-	assert_string_equal(config.socket_group, "");
+	assert_string_equal(config.socket.path, "/run/secagreed/control.sock");
+	assert_int_equal(config.socket.mode, 0660);
+	assert_string_equal(config.socket.group, "");
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_int_equal(config.max_sets, 100000);
 	assert_int_equal(config.max_connections, 64);
@@ -204,9 +204,9 @@ static void every_key_of_the_daemon_is_read(void **state)
 	assert_good("socket {\n path = \"/tmp/x.sock\"\n mode = \"0600\"\n group = \"sip\"\n}\n"
 		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n"
 		    "audit-interval = 0\n");
-	assert_string_equal(config.socket_path, "/tmp/x.sock");
-	assert_int_equal(config.socket_mode, 0600);
-	assert_string_equal(config.socket_group, "sip");
+	assert_string_equal(config.socket.path, "/tmp/x.sock");
+	assert_int_equal(config.socket.mode, 0600);
+	assert_string_equal(config.socket.group, "sip");
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_int_equal(config.max_sets, 5);
 	assert_int_equal(config.max_connections, 7);
@@ -887,8 +887,8 @@ static void the_sample_configuration_says_the_defaults(void **state)
 		fail_msg("%s", why);
 	assert_in_range(config.listener_count, 1, CONFIG_MAX_LISTENERS);
 	config_default(&daemon_defaults);
-	assert_string_equal(config.socket_path, daemon_defaults.socket_path);
-	assert_int_equal(config.socket_mode, daemon_defaults.socket_mode);
+	assert_string_equal(config.socket.path, daemon_defaults.socket.path);
+	assert_int_equal(config.socket.mode, daemon_defaults.socket.mode);
 	assert_int_equal(config.max_sets, daemon_defaults.max_sets);
 	assert_int_equal(config.max_connections, daemon_defaults.max_connections);
 	assert_int_equal(config.log_level, daemon_defaults.log_level);
