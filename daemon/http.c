@@ -65,7 +65,8 @@ static char *respond(int status, const char *allow, struct body *body, bool clos
 	if (status != 204)
 		fprintf(out, "Content-Length: %zu\r\n", body->n);
 	fprintf(out, "Connection: %s\r\n\r\n", close ? "close" : "keep-alive");
-	fwrite(body->bytes, 1, body->n, out);
+	if (body->bytes)
+		fwrite(body->bytes, 1, body->n, out);
 	free(body->bytes);
 	if (fclose(out) == 0)
 		return response;

@@ -102,6 +102,8 @@ static bool call(struct resp *r, size_t first, json_t **ret)
 	bool done;
 
 	snprintf(method, sizeof(method), "%.*s", (int)name.n, name.p);
+	if (!command_find(method))
+		return dispatch(r->daemon, method, NULL, ret);
 	if (r->frame->count > first + 2)
 		return fail(ret, "the params are one argument, a JSON object");
 	if (text.n) {
