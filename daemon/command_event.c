@@ -7,7 +7,7 @@
 #include "daemon/command.h"
 #include "daemon/event_json.h"
 
-#define LIST_DEFAULT 100
+#define EVENT_LIST_DEFAULT 100
 
 /* The number of the first event that the caller wants. */
 static uint64_t first_wanted(const json_t *params)
@@ -42,7 +42,7 @@ int command_event_list(struct daemon *d, const json_t *params, json_t **ret,
 		       struct refusal *refusal)
 {
 	const uint32_t limit = param_has(params, "limit") ? param_number(params, "limit")
-							  : LIST_DEFAULT;
+							  : EVENT_LIST_DEFAULT;
 	const uint64_t first = first_wanted(params);
 	const uint64_t lost = param_has(params, "since") ? lost_from(first) : 0;
 	json_t *events = json_array();

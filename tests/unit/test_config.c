@@ -213,6 +213,47 @@ static void every_key_of_the_daemon_is_read(void **state)
 	assert_int_equal(config.audit_interval_s, 0);
 }
 
+static void http_is_shut_unless_it_is_opened(void **state)
+{
+	(void)state;
+	assert_good("http {\n}\n");
+	assert_string_equal(config.http.path, "");
+	assert_int_equal(config.http_port, 0);
+	assert_good("http {\n path = \"/tmp/h.sock\"\n mode = \"0600\"\n group = \"sip\"\n"
+		    " listen = \"127.0.0.2:9100\"\n}\n");
+	assert_string_equal(config.http.path, "/tmp/h.sock");
+	assert_int_equal(config.http.mode, 0600);
+	assert_string_equal(config.http.group, "sip");
+	assert_int_equal(config.http_port, 9100);
+	assert_int_equal(config.http_address.family, AF_INET);
+	assert_good("http {\n listen = \"[::1]:1\"\n}\n");
+	assert_int_equal(config.http_port, 1);
+	assert_int_equal(config.http_address.family, AF_INET6);
+}
+
+static void metrics_over_tcp_stay_on_the_loopback(void **state)
+{
+	static const char *const ELSEWHERE[] = {"0.0.0.0:9100", "192.0.2.1:9100", "[::]:9100",
+						"[2001:db8::1]:9100", "128.0.0.1:9100"};
+	static const char *const NONSENSE[] = {"9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+					       "127.0.0.1:65536", "::1:9100", "localhost:9100",
+					       ":9100", "[::1]", "127.0.0.1:+1"};
+	char text[100];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ELSEWHERE); i++) {
+		snprintf(text, sizeof(text), "http {\n listen = \"%s\"\n}\n", ELSEWHERE[i]);
+		assert_bad(text, 2, "loopback");
+	}
+	for (size_t i = 0; i < COUNT_OF(NONSENSE); i++) {
+		snprintf(text, sizeof(text), "http {\n listen = \"%s\"\n}\n", NONSENSE[i]);
+		assert_bad(text, 2, "an address and a port");
+	}
+	assert_bad("http {\n path = \"x\"\n}\n", 2, "absolute path");
+	assert_bad("http {\n path = \"/run/secagreed/control.sock\"\n}\n", 2,
+		   "the control socket");
+}
+
 static void every_log_level_has_its_word(void **state)
 {
 	(void)state;
@@ -914,6 +955,8 @@ int main(void)
 		TEST(a_minimal_listener_has_the_defaults),
 		TEST(the_defaults_for_offline_use_are_the_same),
 		TEST(every_key_of_the_daemon_is_read),
+		TEST(http_is_shut_unless_it_is_opened),
+		TEST(metrics_over_tcp_stay_on_the_loopback),
 		TEST(every_log_level_has_its_word),
 		TEST(every_key_of_a_listener_is_read),
 		TEST(every_key_of_the_agreement_is_read),
