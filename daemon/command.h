@@ -31,7 +31,7 @@ struct daemon {
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
 	uint64_t calls[COMMAND_MAX][CALL_RESULTS]; /* by row of COMMANDS */
-	struct subscriber *caller; /* during a call: who asks, if that can be sent events, or NULL */
+	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */
 };
 
 /* @params: an object that params_check() has passed. Returns 0 and a new reference in *@ret, or

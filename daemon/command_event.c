@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * event.*: what happened, as it happens or afterwards. A subscription is the connection's (conn.c
- * sends what is due); it ends with it. Numbers tell a reader what it has missed; those of an earlier
- * run of the daemon say nothing any more, and are taken as "from the oldest that is kept".
+ * sends what is due); it ends with it. Numbers tell a reader what it has missed; those of an
+ * earlier run of the daemon say nothing any more, and are taken as "from the oldest that is kept".
  */
 #include "daemon/command.h"
 #include "daemon/event_json.h"

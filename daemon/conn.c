@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A connection reads bytes, has a framing cut requests from them, and writes the answers in the order
- * of the requests. Clients may send many requests before they read (pipelining), and may close their
- * sending half and still get their answers.
+ * A connection reads bytes, has a framing cut requests from them, and writes the answers in the
+ * order of the requests. Clients may send many requests before they read (pipelining), and may
+ * close their sending half and still get their answers.
  *
- * Nothing waits for a client: one that does not read its answers has its next requests wait, one that
- * does not read its events loses some and is told how many. What cannot be framed ends the connection
- * after one last answer; no other notices. HTTP connections, which strangers may reach, have a time
- * by which a request must be there.
+ * Nothing waits for a client: one that does not read its answers has its next requests wait, one
+ * that does not read its events loses some and is told how many. What cannot be framed ends the
+ * connection after one last answer; no other notices. HTTP connections, which strangers may reach,
+ * have a time by which a request must be there.
  *
- * Input is kept in a buffer of the connection's own, since it carries keys and must be wiped; output
- * never does.
+ * Input is kept in a buffer of the connection's own, since it carries keys and must be wiped;
+ * output never does.
  */
 #include "daemon/conn.h"
 #include "daemon/event_json.h"
@@ -113,8 +113,10 @@ static long take_json(struct conn *c, const char *in, size_t len)
 		put_line(c, rpc_handle(c->daemon, in, (size_t)n));
 		c->daemon->caller = NULL;
 	} else if (n < 0) {
-		put_line(c, rpc_parse_error(n == -E2BIG ? "the value is too large or too deep"
-							: "a request begins with { or [, one of RESP2 with *"));
+		put_line(c, rpc_parse_error(n == -E2BIG
+						    ? "the value is too large or too deep"
+						    : "a request begins with { or [, one of RESP2 "
+						      "with *"));
 	}
 	return n;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Up to three listening sockets: the control socket, HTTP on a Unix socket, and metrics on a loopback
- * TCP port. Each has its own limit of connections, so that whoever fills one shuts out nobody at the
- * others; the next ones wait in the kernel's backlog. Out of file descriptors, a door rests a moment.
+ * Up to three listening sockets: the control socket, HTTP on a Unix socket, and metrics on a
+ * loopback TCP port. Each has its own limit of connections, so that whoever fills one shuts out
+ * nobody at the others; the next ones wait in the kernel's backlog. Out of file descriptors, a
+ * door rests a moment.
  *
  * Events are sent from here: once for all that happened in one turn of the loop, and only when
  * somebody has subscribed.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The latest events in a ring, by their number. An emitter never waits for a reader: readers come
- * with the number that they want next and find out by it how many they have missed. Out of memory an
- * event is logged and counted, but its number is missing from the ring.
+ * with the number that they want next and find out by it how many they have missed. Out of memory
+ * an event is logged and counted, but its number is missing from the ring.
  *
  * State of the process, as the log is: one daemon has one history. It does not outlive the daemon,
  * and the numbers start again with it.

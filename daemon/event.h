@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What happens that an operator or a front end wants to know: one call writes the line of the log,
- * counts, and keeps the event for those who asked for it (event.subscribe). secagreed(8) lists them.
+ * counts, and keeps the event for those who asked for it (event.subscribe). secagreed(8) lists
+ * them.
  */
 #ifndef DAEMON_EVENT_H
 #define DAEMON_EVENT_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Just enough of HTTP/1.1 for curl and Prometheus, strictly: a body has a Content-Length or there is
- * none; chunks, folded lines, bare line feeds and expectations are refused with the status that RFC
- * 9110 and 9112 have for it, so that nothing is ever read in two ways. After a refusal the
+ * Just enough of HTTP/1.1 for curl and Prometheus, strictly: a body has a Content-Length or there
+ * is none; chunks, folded lines, bare line feeds and expectations are refused with the status that
+ * RFC 9110 and 9112 have for it, so that nothing is ever read in two ways. After a refusal the
  * connection is of no more use.
  */
 #include "daemon/frame_http.h"

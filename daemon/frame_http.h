@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where an HTTP/1.1 request ends in a stream of bytes, and the little of its head that matters here.
- * The stream may be cut anywhere. RFC 9112.
+ * Where an HTTP/1.1 request ends in a stream of bytes, and the little of its head that matters
+ * here. The stream may be cut anywhere. RFC 9112.
  */
 #ifndef DAEMON_FRAME_HTTP_H
 #define DAEMON_FRAME_HTTP_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A command of RESP2 is an array of bulk strings: "*2\r\n$4\r\nPING\r\n$1\r\nx\r\n". That is all that
- * is read here. Inline commands (a line of words) and arrays within arrays are faults; what the
- * arguments mean is not this file's business (resp.c).
+ * A command of RESP2 is an array of bulk strings: "*2\r\n$4\r\nPING\r\n$1\r\nx\r\n". That is all
+ * that is read here. Inline commands (a line of words) and arrays within arrays are faults; what
+ * the arguments mean is not this file's business (resp.c).
  */
 #include "daemon/frame_resp.h"
 

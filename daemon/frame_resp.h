@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a command of RESP2 ends in a stream of bytes, and what its arguments are. The stream may be
- * cut anywhere.
+ * Where a command of RESP2 ends in a stream of bytes, and what its arguments are. The stream may
+ * be cut anywhere.
  */
 #ifndef DAEMON_FRAME_RESP_H
 #define DAEMON_FRAME_RESP_H
@@ -19,13 +19,14 @@ struct frame_resp {
 	size_t have;        /* arguments read so far */
 	size_t bytes;       /* of the argument that comes next ... */
 	bool has_bytes;     /* ... when its own first line is read */
-	size_t at[FRAME_RESP_MAX_ARGS], length[FRAME_RESP_MAX_ARGS]; /* where they are in the data */
+	size_t at[FRAME_RESP_MAX_ARGS], length[FRAME_RESP_MAX_ARGS]; /* where they are */
 	const char *fault;  /* after a failure: a sentence */
 };
 
 /* Look at what is new of @data[0..@len), which starts where the last command ended.
  * Returns the length of the command when it is complete (.count arguments; an empty command has
- * none); 0 when more is needed; -EBADMSG when it is none, see .fault. Zero *@frame before the next. */
+ * none); 0 when more is needed; -EBADMSG when it is none, see .fault. Zero *@frame before the
+ * next. */
 long frame_resp_next(struct frame_resp *frame, const char *data, size_t len);
 
 /* Argument @i of a complete command, inside @data; empty when it has not so many. */

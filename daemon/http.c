@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Three resources. POST /rpc takes what the control socket takes, a request or a batch, and answers
- * 200 with the same text, errors of the protocol too; 204 when no answer is due. GET /metrics is for
- * Prometheus, GET /healthz says that the loop turns. No query strings, no HEAD, no content types:
- * whoever asks knows what it gets.
+ * Three resources. POST /rpc takes what the control socket takes, a request or a batch, and
+ * answers 200 with the same text, errors of the protocol too; 204 when no answer is due. GET
+ * /metrics is for Prometheus, GET /healthz says that the loop turns. No query strings, no HEAD, no
+ * content types: whoever asks knows what it gets.
  */
 #include "daemon/http.h"
 #include "daemon/metrics.h"
@@ -48,7 +48,8 @@ static const char *phrase_of(int status)
 }
 
 /* @allow: for a 405, else NULL. Frees the body. RFC 9112 4. */
-static char *respond(int status, const char *allow, struct body *body, bool close, size_t *ret_bytes)
+static char *respond(int status, const char *allow, struct body *body, bool close,
+		     size_t *ret_bytes)
 {
 	char *response = NULL;
 	FILE *out = open_memstream(&response, ret_bytes);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A Unix socket is made under a umask that lets nobody in, given to its group, and only then opened
- * to those that its mode names. What is in its place is removed only when it is a socket that nobody
- * answers on: a second daemon must not take the first one's.
+ * A Unix socket is made under a umask that lets nobody in, given to its group, and only then
+ * opened to those that its mode names. What is in its place is removed only when it is a socket
+ * that nobody answers on: a second daemon must not take the first one's.
  */
 #include "daemon/listen.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One table: each metric, its type, its help and the function that writes its samples. Base units,
- * counters end in _total, and every label has few values that are known beforehand (methods, reasons,
- * states, events): nothing that a phone can choose becomes a label.
+ * counters end in _total, and every label has few values that are known beforehand (methods,
+ * reasons, states, events): nothing that a phone can choose becomes a label.
  */
 #include "daemon/metrics.h"
 #include "daemon/event.h"
@@ -98,8 +98,8 @@ static const struct metric METRICS[] = {
 	  write_requests },
 	{ "secagreed_refusals_total", "counter", "Requests and messages refused, by reason.",
 	  write_refusals },
-	{ "secagreed_events_total", "counter", "What happened, by event; secagreed(8) explains them.",
-	  write_events },
+	{ "secagreed_events_total", "counter",
+	  "What happened, by event; secagreed(8) explains them.", write_events },
 	{ "secagreed_netlink_datagrams_total", "counter", "Datagrams sent to the kernel.",
 	  write_datagrams },
 	{ "secagreed_netlink_messages_total", "counter", "Messages in them.", write_messages },

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What clients of Redis say and hear. A method is a command; its result is a bulk string of JSON, its
- * error a line "-REASON sentence". Scripts that cannot read an error line, or want all of it, say
- * "CALL method params" instead and always get a bulk string, of {"result":...} or {"error":...}.
+ * What clients of Redis say and hear. A method is a command; its result is a bulk string of JSON,
+ * its error a line "-REASON sentence". Scripts that cannot read an error line, or want all of it,
+ * say "CALL method params" instead and always get a bulk string, of {"result":...} or
+ * {"error":...}.
  *
- * The few commands of Redis itself are those that its clients send of their own accord: to greet, to
- * choose a database, to see whether we live. There are no databases, no passwords (the permissions
- * of the socket are what counts) and nothing is ever pushed: events are for JSON.
+ * The few commands of Redis itself are those that its clients send of their own accord: to greet,
+ * to choose a database, to see whether we live. There are no databases, no passwords (the
+ * permissions of the socket are what counts) and nothing is ever pushed: events are for JSON.
  */
 #include "daemon/resp.h"
 #include "daemon/dispatch.h"

@@ -3,8 +3,8 @@
  * secagreectl monitor: what happens in the daemon, one line an event, until somebody ends it.
  *
  * The daemon never waits for this program: if standard output is slow, events are lost, and a line
- * says how many. With --since the first lines are what is remembered from before; a number above the
- * daemon's own is from an earlier run of it, and gives all that is remembered.
+ * says how many. With --since the first lines are what is remembered from before; a number above
+ * the daemon's own is from an earlier run of it, and gives all that is remembered.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -118,7 +118,7 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 }
 
 static const struct ctl_option options[] = {
-	{"since", CTL_NUMBER, 0, "NUMBER", "begin with what happened after this event; 0: with all"},
+	{"since", CTL_NUMBER, 0, "NUMBER", "begin with what came after this event; 0: with all"},
 	{0},
 };
 

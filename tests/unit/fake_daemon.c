@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fake_daemon FILE: the daemon's doors and all behind them, sanitized, over the fake kernel: no
- * privileges, no XFRM. tests/cli/doors.py drives it. It ends on SIGTERM; status 1 when something was
- * wrong with the doors. SIGUSR1 makes 5000 events at once.
+ * privileges, no XFRM. tests/cli/doors.py drives it. It ends on SIGTERM; status 1 when something
+ * was wrong with the doors. SIGUSR1 makes 5000 events at once.
  */
 #include <setjmp.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/event.c: what is emitted is logged, counted and kept; readers find by the numbers what they
- * have missed.
+ * daemon/event.c: what is emitted is logged, counted and kept; readers find by the numbers what
+ * they have missed.
  */
 #include <errno.h>
 #include <setjmp.h>

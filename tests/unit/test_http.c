@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/http.c and metrics.c: which resources there are at which door, and that the metrics are what
- * was counted.
+ * daemon/http.c and metrics.c: which resources there are at which door, and that the metrics are
+ * what was counted.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/resp.c: what clients of Redis hear, byte for byte; results and errors are those of JSON; no
- * key stays behind in memory.
+ * daemon/resp.c: what clients of Redis hear, byte for byte; results and errors are those of JSON;
+ * no key stays behind in memory.
  */
 #include <setjmp.h>
 #include <stdarg.h>
