@@ -18,7 +18,6 @@
 #include "daemon/walk.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define PATIENCE_MS     10000 /* between two audits because of lost events */

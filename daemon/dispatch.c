@@ -145,7 +145,7 @@ static bool run(struct daemon *d, const struct command *command, json_t *params,
 	}
 	d->calls[command - COMMANDS][CALL_REFUSED]++;
 	d->refused[refusal.reason]++;
-	event_emit(EVENT_REFUSED, event_text("method", command->name),
+	event_emit(EVENT_REQUEST_REFUSED, event_text("method", command->name),
 		   event_text("reason", reason_token(refusal.reason)),
 		   event_text("why", refusal.text));
 	*ret = refusal_error(&refusal);

@@ -15,7 +15,6 @@
 #include "daemon/sa_table.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 static struct plan_input plan_input_of(const struct sa_set *set)

@@ -312,7 +312,7 @@ def same_answers():
 def register(door):
     made = door.json("sa.offer", **OFFER)["result"]["set"]
     door.json("sa.confirm", set=made, expires=60)
-    door.json("sa.release", set=made)
+    door.json("sa.release", set=made, linger=0)
     return made
 
 
