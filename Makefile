@@ -102,7 +102,7 @@ UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
-	tests/cli/library.py \
+	tests/cli/library.py tests/cli/doors.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c
@@ -117,7 +117,7 @@ $(BUILD)/unit/$(1): $(BUILD)/san/tests/unit/$(1).o $$($(1):%.c=$(BUILD)/san/%.o)
 	$$(Q)$$(CC) $$(SANITIZE) $$($(1)_LDFLAGS) -o $$@ $$^ \
 		$$$$(pkg-config --libs cmocka $$($(1)_PKG)) $$($(1)_LIBS)
 endef
-$(foreach t,$(UNITS),$(eval $(call unit_rule,$(t))))
+$(foreach t,$(UNITS) fake_daemon,$(eval $(call unit_rule,$(t))))
 
 # tests/fuzz/fuzz.mk names what each fuzz target links. Always clang: libFuzzer is its.
 include tests/fuzz/fuzz.mk
@@ -151,7 +151,7 @@ $(BUILD)/bench/parse_time: $(addprefix $(BUILD)/obj/,tests/bench/parse_time.o \
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libcrypto)
 
-units: $(UNIT_PROGRAMS)
+units: $(UNIT_PROGRAMS) $(BUILD)/unit/fake_daemon
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
 ktests: all $(KTESTS:%=$(BUILD)/kernel/%)
 

@@ -12,13 +12,12 @@
  * everybody's keys. Keys are not compared either: they are not kept.
  */
 #include "daemon/audit.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 #include "daemon/orphan.h"
 #include "daemon/sa_kernel.h"
 #include "daemon/walk.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define PATIENCE_MS     10000 /* between two audits because of lost events */
@@ -218,12 +217,14 @@ static void begin(struct audit *a)
 
 static void log_report(const struct audit_report *r)
 {
-	log_line(audit_is_clean(r) ? LOG_DEBUG : LOG_WARNING,
-		 "event=audit sets=%" PRIu64 " sas=%" PRIu64 " lost_sets=%" PRIu64
-		 " orphan_sas=%" PRIu64 " orphan_policies=%" PRIu64 " restored_policies=%" PRIu64
-		 " restored_guards=%" PRIu64 " took_ms=%" PRIu64 " errno=%d",
-		 r->sets, r->sas, r->lost_sets, r->orphan_sas, r->orphan_policies,
-		 r->restored_policies, r->restored_guards, r->took_ms, -r->error);
+	event_emit(audit_is_clean(r) ? EVENT_AUDIT_CLEAN : EVENT_AUDIT,
+		   event_number("sets", r->sets), event_number("sas", r->sas),
+		   event_number("lost_sets", r->lost_sets),
+		   event_number("orphan_sas", r->orphan_sas),
+		   event_number("orphan_policies", r->orphan_policies),
+		   event_number("restored_policies", r->restored_policies),
+		   event_number("restored_guards", r->restored_guards),
+		   event_number("took_ms", r->took_ms), event_errno(r->error));
 }
 
 static void end(struct audit *a, int err)

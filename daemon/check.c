@@ -11,7 +11,7 @@
  * The kernel has checked by then that the packet came through the SA whose selector these ports are.
  */
 #include "daemon/check.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -197,8 +197,9 @@ int check_message(struct sa_table *table, const struct config *config, const str
 	else
 		err = check_established(set, check, refusal);
 	if (err) {
-		log_line(LOG_NOTICE, "event=message-refused set=%016" PRIx64 " reason=%s why=\"%s\"",
-			 set->id, reason_token(refusal->reason), refusal->text);
+		event_emit(EVENT_MESSAGE_REFUSED, event_set(set->id), event_text("impi", set->impi),
+			   event_text("reason", reason_token(refusal->reason)),
+			   event_text("why", refusal->text));
 		return err;
 	}
 	sa_set_used(set);

@@ -112,6 +112,12 @@ const struct command COMMANDS[] = {
 	    { "emergency", PARAM_BOOL, false, "it belongs to an emergency call" },
 	    { "sent", PARAM_LINES, false, "the Security-Server that was sent" },
 	    { "listener", PARAM_TEXT, false, "whose rules; the first listener's when absent" } } },
+	{ "event.subscribe", "Send what happens on this connection, as it happens.",
+	  command_event_subscribe,
+	  { { "since", PARAM_NUMBER, false, "begin after this one; without, with the next" } } },
+	{ "event.list", "What happened lately.", command_event_list,
+	  { { "since", PARAM_NUMBER, false, "only after this one" },
+	    { "limit", PARAM_NUMBER, false, "at most so many, 100" } } },
 	{ "daemon.status", "What this daemon is doing.", command_daemon_status, { { 0 } } },
 	{ "daemon.audit", "Compare the kernel with the sets now, and mend the difference.",
 	  command_daemon_audit, { { 0 } } },
@@ -119,6 +125,9 @@ const struct command COMMANDS[] = {
 	{ "daemon.version", "The version.", command_daemon_version, { { 0 } } },
 	{ 0 },
 };
+
+_Static_assert(sizeof(COMMANDS) / sizeof(COMMANDS[0]) <= COMMAND_MAX, "struct daemon has a counter "
+								       "for each");
 
 const struct command *command_find(const char *name)
 {

@@ -10,6 +10,17 @@
 #include "daemon/sa_table.h"
 
 struct sip_flow;
+struct subscriber;
+
+/* How a call ended, for the counters. */
+enum call_result {
+	CALL_DONE,
+	CALL_BAD_PARAMS,
+	CALL_REFUSED,
+	CALL_RESULTS,
+};
+
+#define COMMAND_MAX 64
 
 struct daemon {
 	const struct config *config;
@@ -19,6 +30,8 @@ struct daemon {
 	struct sip_flow *sip; /* made by the first sip.*; sip_flow_free() */
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
+	uint64_t calls[COMMAND_MAX][CALL_RESULTS]; /* by row of COMMANDS */
+	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */
 };
 
 /* @params: an object that params_check() has passed. Returns 0 and a new reference in *@ret, or
@@ -43,6 +56,7 @@ command_fn command_sa_offer, command_sa_check, command_sa_confirm, command_sa_fa
 command_fn command_sip_request, command_sip_response;
 command_fn command_agreement_parse, command_agreement_select, command_agreement_compare,
 	command_agreement_decide;
+command_fn command_event_subscribe, command_event_list;
 command_fn command_daemon_status, command_daemon_audit, command_daemon_methods,
 	command_daemon_version;
 

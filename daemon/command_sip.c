@@ -8,7 +8,7 @@
  * there is one copy, which is wiped here. What goes back has no keys any more.
  */
 #include "daemon/command.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 #include "daemon/set_json.h"
 #include "daemon/sip_flow.h"
 
@@ -173,8 +173,9 @@ static void count_refusal(struct daemon *d, const struct sip_verdict *v)
 	if (!v->has_reason)
 		return;
 	d->refused[v->reason]++;
-	log_line(LOG_NOTICE, "event=sip-refused verdict=%s reason=%s set=%016" PRIx64 " why=\"%s\"",
-		 decide_action_name(v->action), reason_token(v->reason), v->set_id, v->why);
+	event_emit(EVENT_SIP_REFUSED, event_set(v->set_id),
+		   event_text("verdict", decide_action_name(v->action)),
+		   event_text("reason", reason_token(v->reason)), event_text("why", v->why));
 }
 
 /* ---- the methods ---- */

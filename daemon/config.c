@@ -51,8 +51,9 @@ void config_listener_default(struct config_listener *ret)
 void config_default(struct config *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	snprintf(ret->socket_path, sizeof(ret->socket_path), "%s", CONFIG_DEFAULT_SOCKET);
-	ret->socket_mode = 0660;
+	snprintf(ret->socket.path, sizeof(ret->socket.path), "%s", CONFIG_DEFAULT_SOCKET);
+	ret->socket.mode = 0660;
+	ret->http.mode = 0660;
 	ret->max_sets = 100000;
 	ret->max_connections = 64;
 	ret->audit_interval_s = 300;
@@ -68,7 +69,7 @@ struct reader {
 	struct {
 		const cfg_opt_t *option;
 		int line;
-	} noted[2 + CONFIG_MAX_LISTENERS * 40];
+	} noted[12 + CONFIG_MAX_LISTENERS * 40];
 	size_t noted_count;
 };
 
@@ -406,6 +407,14 @@ static cfg_opt_t SOCKET_OPTIONS[] = {
 	CFG_END(),
 };
 
+static cfg_opt_t HTTP_OPTIONS[] = {
+	CFG_STR("path", "", CFGF_NONE),
+	CFG_STR("mode", "0660", CFGF_NONE),
+	CFG_STR("group", "", CFGF_NONE),
+	CFG_STR("listen", "", CFGF_NONE),
+	CFG_END(),
+};
+
 static cfg_opt_t LISTENER_OPTIONS[] = {
 	CFG_STR("address", NULL, CFGF_NODEFAULT),
 	CFG_INT_CB("server-port", 0, CFGF_NODEFAULT, decimal),
@@ -439,6 +448,7 @@ static cfg_opt_t LISTENER_OPTIONS[] = {
 
 static cfg_opt_t OPTIONS[] = {
 	CFG_SEC("socket", SOCKET_OPTIONS, CFGF_NONE),
+	CFG_SEC("http", HTTP_OPTIONS, CFGF_NONE),
 	CFG_STR("log-level", "info", CFGF_NONE),
 	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
 	CFG_INT_CB("max-connections", 64, CFGF_NONE, decimal),
@@ -448,7 +458,7 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_END(),
 };
 
-static int read_socket(cfg_t *cfg, struct config *c)
+static int read_socket(cfg_t *cfg, struct config_socket *s)
 {
 	const char *path = cfg_getstr(cfg, "path");
 	const char *mode = cfg_getstr(cfg, "mode");
@@ -456,18 +466,61 @@ static int read_socket(cfg_t *cfg, struct config *c)
 	char *end;
 	unsigned long bits = strtoul(mode, &end, 8);
 
-	if (path[0] != '/' || strlen(path) >= sizeof(c->socket_path))
+	if (path[0] != '/' || strlen(path) >= sizeof(s->path))
 		return wrong(cfg, "path",
 			     "path = \"%s\": it is an absolute path of at most %zu characters",
-			     path, sizeof(c->socket_path) - 1);
+			     path, sizeof(s->path) - 1);
 	if (*end || end == mode || bits > 0777)
 		return wrong(cfg, "mode", "mode = \"%s\": it is an octal number as \"0660\"",
 			     mode);
-	if (strlen(group) >= sizeof(c->socket_group))
+	if (strlen(group) >= sizeof(s->group))
 		return wrong(cfg, "group", "group: too long");
-	snprintf(c->socket_path, sizeof(c->socket_path), "%s", path);
-	snprintf(c->socket_group, sizeof(c->socket_group), "%s", group);
-	c->socket_mode = (mode_t)bits;
+	snprintf(s->path, sizeof(s->path), "%s", path);
+	snprintf(s->group, sizeof(s->group), "%s", group);
+	s->mode = (mode_t)bits;
+	return 0;
+}
+
+static bool is_loopback(const struct ip_addr *ip)
+{
+	static const uint8_t LOOPBACK_6[16] = { [15] = 1 };
+
+	return ip->family == AF_INET ? ip->bytes[0] == 127
+				     : !memcmp(ip->bytes, LOOPBACK_6, sizeof(LOOPBACK_6));
+}
+
+/* "127.0.0.1:9100" or "[::1]:9100" */
+static int read_http_listen(cfg_t *cfg, struct config *c)
+{
+	const char *text = cfg_getstr(cfg, "listen");
+	const char *colon = strrchr(text, ':');
+	char address[IP_TEXT_BYTES + 2];
+	uint32_t value = 0;
+
+	snprintf(address, sizeof(address), "%.*s", colon ? (int)(colon - text) : 0, text);
+	if (!colon || (strchr(address, ':') && address[0] != '[') ||
+	    ip_parse(address, &c->http_address) < 0 ||
+	    text_to_u32(span_of(colon + 1), 5, 65535, &value) < 0 || !value)
+		return wrong(cfg, "listen",
+			     "listen = \"%s\": it is an address and a port, as \"127.0.0.1:9100\" "
+			     "or \"[::1]:9100\"",
+			     text);
+	if (!is_loopback(&c->http_address))
+		return wrong(cfg, "listen",
+			     "listen = \"%s\": only an address of the loopback, since nobody is "
+			     "asked who he is", text);
+	c->http_port = (uint16_t)value;
+	return 0;
+}
+
+static int read_http(cfg_t *cfg, struct config *c)
+{
+	if (cfg_getstr(cfg, "path")[0] && read_socket(cfg, &c->http) < 0)
+		return -EINVAL;
+	if (cfg_getstr(cfg, "listen")[0] && read_http_listen(cfg, c) < 0)
+		return -EINVAL;
+	if (c->http.path[0] && !strcmp(c->http.path, c->socket.path))
+		return wrong(cfg, "path", "path = \"%s\" is the control socket", c->http.path);
 	return 0;
 }
 
@@ -687,7 +740,8 @@ static int read_top(cfg_t *cfg, struct config *c)
 	    number(cfg, "max-sets", 1, 4000000, &c->max_sets) < 0 ||
 	    number(cfg, "max-connections", 1, 4096, &c->max_connections) < 0 ||
 	    number(cfg, "audit-interval", 0, MAX_SECONDS, &c->audit_interval_s) < 0 ||
-	    read_socket(cfg_getsec(cfg, "socket"), c) < 0)
+	    read_socket(cfg_getsec(cfg, "socket"), &c->socket) < 0 ||
+	    read_http(cfg_getsec(cfg, "http"), c) < 0)
 		return -EINVAL;
 	return read_listeners(cfg, c);
 }
@@ -772,7 +826,7 @@ static int parse_file(struct reader *reader, struct config *c)
 
 static cfg_t *new_parser(void)
 {
-	cfg_opt_t *const sections[] = { SOCKET_OPTIONS, LISTENER_OPTIONS, OPTIONS };
+	cfg_opt_t *const sections[] = { SOCKET_OPTIONS, HTTP_OPTIONS, LISTENER_OPTIONS, OPTIONS };
 	cfg_t *cfg;
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

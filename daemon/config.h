@@ -67,10 +67,17 @@ struct config_listener {
 	struct config_timers timers;
 };
 
+struct config_socket {
+	char path[108]; /* a sockaddr_un's worth; "" = none */
+	mode_t mode;
+	char group[CONFIG_NAME_BYTES]; /* "" = leave it */
+};
+
 struct config {
-	char socket_path[108]; /* a sockaddr_un's worth */
-	mode_t socket_mode;
-	char socket_group[CONFIG_NAME_BYTES]; /* "" = leave it */
+	struct config_socket socket;
+	struct config_socket http;
+	struct ip_addr http_address; /* of the loopback; for metrics over TCP */
+	uint16_t http_port;          /* 0 = none */
 	uint32_t max_sets;
 	uint32_t max_connections;
 	uint32_t audit_interval_s; /* 0 = no audit but those that are asked for */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The control socket: connections, their input and output.
+ * The daemon's doors: the listening sockets of control, HTTP and metrics, and who came in.
  */
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
@@ -11,13 +11,12 @@
 
 struct control;
 
-/* Listen at the path that the configuration names, with its mode and group. A socket file that
- * nobody answers on is replaced. On failure @ret_why says what is wrong and what to do.
+/* Listen wherever the configuration says. On failure @ret_why says what is wrong and what to do.
  * Returns 0 or -errno. */
 int control_open(struct event_base *loop, struct daemon *d, struct control **ret, char *ret_why,
 		 size_t why_cap);
 
-/* Close all connections and remove the socket file. */
+/* Close all connections and remove the socket files. */
 void control_close(struct control *control);
 
 #endif

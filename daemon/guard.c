@@ -4,7 +4,7 @@
  * one: there are a handful, and one that exists must be looked at before it is counted as ours.
  */
 #include "daemon/guard.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 #include "daemon/plan.h"
 #include "daemon/policy.h"
 #include "daemon/timer.h"
@@ -81,8 +81,8 @@ static bool restore(struct guards *guards, size_t i)
 	int err = policy_hold(guards->xfrm, policy, &added, &error);
 
 	if (err || added)
-		log_line(LOG_ERR, "event=guard-lost index=%u restored=%s errno=%d", index,
-			 err ? "no" : "yes", -err);
+		event_emit(EVENT_GUARD_LOST, event_number("index", index),
+			   event_text("restored", err ? "no" : "yes"), event_errno(err));
 	return added;
 }
 
@@ -107,8 +107,7 @@ bool guards_undo_change(struct guards *guards, const struct xfrm_policy *policy)
 		if (guard->index != policy->index || xfrm_policy_equal(guard, policy))
 			continue;
 		if (guards->undone_ms[i] && now_ms < guards->undone_ms[i] + PATIENCE_MS) {
-			log_line(LOG_ERR, "event=guard-contested index=%u: another program changes "
-				 "it again and again (see `ip xfrm monitor policy`)", policy->index);
+			event_emit(EVENT_GUARD_CONTESTED, event_number("index", policy->index));
 			return false;
 		}
 		guards->undone_ms[i] = now_ms;
@@ -129,7 +128,7 @@ void guards_remove(struct guards *guards)
 		xfrm_begin(guards->xfrm);
 		if (xfrm_delete_policy(guards->xfrm, policy->dir, policy->index, policy->if_id) < 0 ||
 		    xfrm_commit(guards->xfrm, &error) < 0)
-			log_line(LOG_ERR, "event=guard-stays index=%u", policy->index);
+			event_emit(EVENT_GUARD_STAYS, event_number("index", policy->index));
 	}
 	free(guards->undone_ms);
 	free(guards);

@@ -15,7 +15,12 @@ void log_open(enum log_target target, int level)
 		openlog("secagreed", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
-static const char *level_word(int level)
+bool log_wants(int level)
+{
+	return level <= log_level;
+}
+
+const char *log_level_word(int level)
 {
 	static const char *const WORDS[] = {
 		[LOG_ERR] = "error", [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
@@ -30,7 +35,7 @@ void log_line(int level, const char *fmt, ...)
 	char line[1024];
 	va_list ap;
 
-	if (level > log_level)
+	if (!log_wants(level))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
@@ -42,5 +47,5 @@ void log_line(int level, const char *fmt, ...)
 	if (log_target == LOG_TO_SYSLOG)
 		syslog(level, "%s", line);
 	else
-		fprintf(stderr, "secagreed: level=%s %s\n", level_word(level), line);
+		fprintf(stderr, "secagreed: level=%s %s\n", log_level_word(level), line);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One line an event, "event=NAME key=value ...", to standard error or to syslog. Never a key.
+ * Lines to standard error or to syslog. Never a key. What happens to sets and in the kernel is
+ * logged by event.h.
  */
 #ifndef DAEMON_LOG_H
 #define DAEMON_LOG_H
 
+#include <stdbool.h>
 #include <syslog.h>
 
 enum log_target {
@@ -14,6 +16,11 @@ enum log_target {
 
 /* @level: LOG_ERR .. LOG_DEBUG; less urgent lines are dropped. */
 void log_open(enum log_target target, int level);
+
+bool log_wants(int level);
+
+/* "error" .. "debug" */
+const char *log_level_word(int level);
 
 /* Bytes that could break a line or a terminal are written as '?'. */
 void log_line(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -6,11 +6,12 @@
  */
 #include "daemon/command.h"
 #include "daemon/control.h"
+#include "daemon/dispatch.h"
 #include "daemon/encap.h"
+#include "daemon/event.h"
 #include "daemon/log.h"
 #include "daemon/orphan.h"
 #include "daemon/probe.h"
-#include "daemon/rpc.h"
 #include "daemon/watch.h"
 
 #include <errno.h>
@@ -124,7 +125,7 @@ static void say(bool fatal, const char *line)
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
 	(void)what;
-	log_line(LOG_NOTICE, "event=stopping signal=%s", number == SIGTERM ? "TERM" : "INT");
+	event_emit(EVENT_STOPPING, event_text("signal", number == SIGTERM ? "TERM" : "INT"));
 	event_base_loopexit(arg, NULL);
 }
 
@@ -201,7 +202,7 @@ static int start(struct running *r, const struct config *config)
 		return -1;
 	}
 	timer_use_loop(r->loop);
-	rpc_init();
+	dispatch_init();
 	if (watch_signals(r) < 0) {
 		log_line(LOG_ERR, "out of memory");
 		return -1;
@@ -217,8 +218,9 @@ static int start(struct running *r, const struct config *config)
 		log_line(LOG_ERR, "out of memory");
 		return -1;
 	}
-	log_line(LOG_NOTICE, "event=started version=%s listeners=%zu socket=%s", SECAGREED_VERSION,
-		 config->listener_count, config->socket_path);
+	event_emit(EVENT_STARTED, event_text("version", SECAGREED_VERSION),
+		   event_number("listeners", config->listener_count),
+		   event_text("socket", config->socket.path));
 	return 0;
 }
 
@@ -269,7 +271,7 @@ int main(int argc, char **argv)
 	}
 	if (status == EXIT_SUCCESS) {
 		status = event_base_dispatch(running.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-		log_line(LOG_NOTICE, "event=stopped");
+		event_emit(EVENT_STOPPED);
 	}
 	stop(&running);
 	return status;

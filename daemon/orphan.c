@@ -5,7 +5,7 @@
  * a transaction share the kernel's lock but not a moment.
  */
 #include "daemon/orphan.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -114,8 +114,9 @@ int orphans_remove(struct xfrm *xfrm, const struct config *config)
 	if (!err)
 		err = remove_all(xfrm, &o);
 	if (o.sa_count || o.policy_count)
-		log_line(LOG_NOTICE, "event=orphans-removed sas=%zu policies=%zu errno=%d",
-			 o.sa_count, o.policy_count, -err);
+		event_emit(EVENT_ORPHANS_REMOVED, event_number("sas", o.sa_count),
+			   event_number("policies", o.policy_count),
+			   event_errno(err));
 	free(o.sas);
 	free(o.policies);
 	return err ? err : (int)(o.sa_count + o.policy_count);

@@ -107,18 +107,23 @@ static size_t base64_digits(struct span s)
 	return n;
 }
 
-static bool is_base64(const json_t *value)
+bool base64_is(struct span s)
 {
-	const struct span s = { json_string_value(value), json_string_length(value) };
 	const size_t digits = s.p ? base64_digits(s) : 0;
 
-	if (!digits || s.n % 4 || s.n > MAX_BASE64_BYTES)
-		return false;
 	for (size_t i = 0; i < digits; i++) {
 		if (base64_value(s.p[i]) < 0)
 			return false;
 	}
-	return digits * 3 / 4 <= MAX_MESSAGE_BYTES;
+	return digits && s.n % 4 == 0;
+}
+
+static bool is_base64(const json_t *value)
+{
+	const struct span s = { json_string_value(value), json_string_length(value) };
+
+	return s.n <= MAX_BASE64_BYTES && base64_is(s) &&
+	       base64_digits(s) * 3 / 4 <= MAX_MESSAGE_BYTES;
 }
 
 static bool is_message(const json_t *value)
@@ -325,9 +330,8 @@ struct ip_addr param_place(const json_t *params, const char *name, uint16_t *ret
 	return param_address(place, "address");
 }
 
-char *param_base64(const json_t *params, const char *name, size_t *ret_bytes)
+char *base64_decode(struct span s, size_t *ret_bytes)
 {
-	const struct span s = param_message(params, name);
 	const size_t digits = base64_digits(s);
 	char *bytes = malloc(s.n), *to = bytes;
 	unsigned bits = 0, value = 0;
@@ -342,4 +346,9 @@ char *param_base64(const json_t *params, const char *name, size_t *ret_bytes)
 	}
 	*ret_bytes = (size_t)(to - bytes);
 	return bytes;
+}
+
+char *param_base64(const json_t *params, const char *name, size_t *ret_bytes)
+{
+	return base64_decode(param_message(params, name), ret_bytes);
 }

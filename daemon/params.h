@@ -57,4 +57,9 @@ struct ip_addr param_place(const json_t *params, const char *name, uint16_t *ret
 /* What a PARAM_BASE64 says, to be wiped and freed; NULL when memory is short. */
 char *param_base64(const json_t *params, const char *name, size_t *ret_bytes);
 
+/* RFC 4648 4, with padding. What base64_decode() gives, of a text that base64_is(), is to be wiped
+ * and freed; NULL when memory is short. */
+bool base64_is(struct span text);
+char *base64_decode(struct span text, size_t *ret_bytes);
+
 #endif

@@ -17,7 +17,7 @@ char *rpc_handle(struct daemon *d, const char *text, size_t len);
 /* The reply to something that is no JSON: @why is a sentence. To be freed. */
 char *rpc_parse_error(const char *why);
 
-/* Have jansson wipe what it frees: requests carry keys. Call once, before any other use. */
-void rpc_init(void);
+/* A notification to the client, to be freed; NULL when memory is short. @params is stolen. */
+char *rpc_notification(const char *method, json_t *params);
 
 #endif

@@ -10,12 +10,11 @@
  * as an elapsed time of the monotonic clock, which would kill SAs after a step of the other.
  */
 #include "daemon/sa_kernel.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 #include "daemon/policy.h"
 #include "daemon/sa_table.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 static struct plan_input plan_input_of(const struct sa_set *set)
@@ -94,11 +93,10 @@ int sa_kernel_set_limits(struct sa_set *set, struct xfrm_error *ret_error)
 void sa_kernel_log_error(const struct sa_set *set, const char *attempt,
 			 const struct xfrm_error *error)
 {
-	log_line(LOG_ERR,
-		 "event=kernel-refused set=%016" PRIx64 " attempt=%s object=\"%s\" errno=%d "
-		 "text=\"%s %s\"",
-		 set->id, attempt, error->object, -error->error, strerror(-error->error),
-		 error->kernel);
+	event_emit(EVENT_KERNEL_REFUSED, event_set(set->id), event_text("attempt", attempt),
+		   event_text("object", error->object),
+		   event_errno(error->error),
+		   event_text("text", error->kernel));
 }
 
 /* The phone gets a clean reset while the SA still protects it; without SA both ends would hang. A
@@ -232,7 +230,7 @@ static void learn_policies(struct sa_set *set, const struct plan *plan)
 		if (xfrm_get_policy(set->table->xfrm, wanted->dir, &wanted->sel, wanted->if_id,
 				    &found) < 0 ||
 		    !xfrm_policy_equal(wanted, &found)) {
-			log_line(LOG_ERR, "event=policy-vanished set=%016" PRIx64, set->id);
+			event_emit(EVENT_POLICY_VANISHED, event_set(set->id));
 			continue;
 		}
 		set->policy_index[i] = found.index;
@@ -259,8 +257,8 @@ size_t sa_kernel_restore_policies(struct sa_set *set)
 		set->policy_index[i] = err ? 0 : wanted->index;
 		restored += added;
 		if (err || added)
-			log_line(LOG_WARNING, "event=policy-lost set=%016" PRIx64
-				 " restored=%s errno=%d", set->id, err ? "no" : "yes", -err);
+			event_emit(EVENT_POLICY_LOST, event_set(set->id),
+				   event_text("restored", err ? "no" : "yes"), event_errno(err));
 	}
 	return restored;
 }

@@ -11,14 +11,13 @@
  * Nothing here keeps keys: sa_set_create() wipes what it expanded before it returns.
  */
 #include "daemon/sa_set.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 #include "daemon/sa_kernel.h"
 #include "daemon/sa_table.h"
 #include "daemon/security_server.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,12 +47,11 @@ const char *sa_set_state_name(enum sa_set_state state)
 /* The one way from state to state; it leads forward only. */
 static void change_state(struct sa_set *set, enum sa_set_state state, const char *why)
 {
-	char ip[IP_TEXT_BYTES];
-
 	assert(state > set->state);
-	log_line(LOG_INFO, "event=set-state set=%016" PRIx64 " impi=%s ue=%s from=%s to=%s why=%s",
-		 set->id, set->impi, ip_format(&set->ue_address, ip),
-		 sa_set_state_name(set->state), sa_set_state_name(state), why);
+	event_emit(EVENT_SET_STATE, event_set(set->id), event_text("impi", set->impi),
+		   event_address("ue", &set->ue_address),
+		   event_text("from", sa_set_state_name(set->state)),
+		   event_text("to", sa_set_state_name(state)), event_text("why", why));
 	set->table->count[set->state]--;
 	set->state = state;
 	if (state != SA_SET_GONE)
@@ -434,16 +432,16 @@ static char *contact_key_of(const struct sa_set_request *request)
 static void start_life(struct sa_set *set)
 {
 	const uint64_t life_ms = (uint64_t)set->listener->timers.reg_await_auth_s * 1000;
-	char ip[IP_TEXT_BYTES];
 
 	set_deadline(set, clock_monotonic_ms() + life_ms);
-	log_line(LOG_INFO,
-		 "event=set-made set=%016" PRIx64 " impi=%s ue=%s listener=%s alg=%s ealg=%s "
-		 "prot=%s mod=%s left_s=%u",
-		 set->id, set->impi, ip_format(&set->ue_address, ip), set->listener->name,
-		 ipsec_alg_name(set->suite.alg), ipsec_ealg_name(set->suite.ealg),
-		 ipsec_prot_name(set->suite.prot), ipsec_mod_name(set->suite.mod),
-		 sa_set_left_s(set));
+	event_emit(EVENT_SET_MADE, event_set(set->id), event_text("impi", set->impi),
+		   event_address("ue", &set->ue_address),
+		   event_text("listener", set->listener->name),
+		   event_text("alg", ipsec_alg_name(set->suite.alg)),
+		   event_text("ealg", ipsec_ealg_name(set->suite.ealg)),
+		   event_text("prot", ipsec_prot_name(set->suite.prot)),
+		   event_text("mod", ipsec_mod_name(set->suite.mod)),
+		   event_number("left_s", sa_set_left_s(set)));
 }
 
 static int make(struct sa_table *table, const struct sa_set_request *request,
@@ -519,10 +517,9 @@ void sa_set_drop(struct sa_set *set, const char *why)
 
 void sa_set_lost(struct sa_set *set)
 {
-	char ip[IP_TEXT_BYTES];
-
-	log_line(LOG_WARNING, "event=set-lost set=%016" PRIx64 " impi=%s ue=%s left_s=%u", set->id,
-		 set->impi, ip_format(&set->ue_address, ip), sa_set_left_s(set));
+	event_emit(EVENT_SET_LOST, event_set(set->id), event_text("impi", set->impi),
+		   event_address("ue", &set->ue_address),
+		   event_number("left_s", sa_set_left_s(set)));
 	sa_set_drop(set, "lost");
 }
 
@@ -607,8 +604,9 @@ void sa_set_moved(struct sa_set *set, uint16_t port)
 
 	if (set->suite.mod != IPSEC_MOD_UDP_ENC_TUN || set->encap_remote_port == port)
 		return;
-	log_line(LOG_INFO, "event=set-moved set=%016" PRIx64 " impi=%s port=%u from=%u", set->id,
-		 set->impi, port, set->encap_remote_port);
+	event_emit(EVENT_SET_MOVED, event_set(set->id), event_text("impi", set->impi),
+		   event_address("ue", &set->ue_address), event_number("port", port),
+		   event_number("from", set->encap_remote_port));
 	set->encap_remote_port = port;
 	if (sa_kernel_set_limits(set, &error) < 0)
 		sa_kernel_log_error(set, "follow-nat", &error);

@@ -9,7 +9,7 @@
  * then the kernel's comes late, and the daemon's timer is the one that works.
  */
 #include "daemon/upkeep.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 #include "daemon/sa_kernel.h"
 #include "daemon/walk.h"
 
@@ -85,7 +85,7 @@ static void task_done(struct task *task)
 static void task_start(struct task *task)
 {
 	if (walk_begin(&task->walk, task->table) < 0)
-		log_line(LOG_ERR, "event=upkeep-skipped errno=%d", ENOMEM);
+		event_emit(EVENT_UPKEEP_SKIPPED, event_errno(ENOMEM));
 	else
 		turn(task);
 }
@@ -112,8 +112,8 @@ void upkeep_free(struct upkeep *upkeep)
 
 void upkeep_clock_stepped(struct upkeep *upkeep)
 {
-	log_line(LOG_NOTICE, "event=clock-stepped sets=%u",
-		 HASH_COUNT(upkeep->limits.table->sets));
+	event_emit(EVENT_CLOCK_STEPPED,
+		   event_number("sets", HASH_COUNT(upkeep->limits.table->sets)));
 	task_start(&upkeep->limits);
 }
 

@@ -6,7 +6,7 @@
  */
 #include "daemon/watch.h"
 #include "daemon/clock.h"
-#include "daemon/log.h"
+#include "daemon/event.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static void on_event(const struct xfrm_event *event, void *arg)
 		upkeep_policies_flushed(to->upkeep);
 		break;
 	case XFRM_EVENT_LOST:
-		log_line(LOG_WARNING, "event=kernel-events-lost");
+		event_emit(EVENT_KERNEL_EVENTS_LOST);
 		guards_restore(to->guards, 0);
 		audit_soon(to->audit);
 		break;
@@ -76,7 +76,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	err = xfrm_events_read(watch->events, EVENTS_PER_TURN, on_event, watch);
 	if (err) {
-		log_line(LOG_ERR, "event=kernel-events-broken errno=%d", -err);
+		event_emit(EVENT_KERNEL_EVENTS_BROKEN, event_errno(err));
 		event_del(watch->reader);
 	}
 }

@@ -24,11 +24,12 @@ uthash-dev
 
 # clang: the second compiler. libclang-rt-14-dev: its sanitizers and libFuzzer. The kernel for the
 # tests: qemu-system-x86, busybox-static, cpio, kmod, xz-utils. python3-cryptography: AES for the
-# home network of the demo.
+# home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2.
 test='
 busybox-static
 clang
 cpio
+curl
 g++
 iproute2
 jq
@@ -40,6 +41,7 @@ procps
 python3
 python3-cryptography
 qemu-system-x86
+redis-tools
 socat
 strace
 tcpdump

@@ -174,7 +174,7 @@ static const char *receive_why(int error)
 	case -EAGAIN:
 		return "secagreed did not answer within a minute";
 	case -ECONNRESET:
-		return "secagreed closed the connection without an answer";
+		return "secagreed closed the connection";
 	case -EMSGSIZE:
 		return "secagreed's answer is too long";
 	case -ENOMEM:
@@ -193,22 +193,45 @@ static bool is_reply(const json_t *reply, json_int_t id)
 	return json_is_string(json_object_get(error, "message"));
 }
 
+/* One line; *@ret is NULL when it is no JSON. */
+static int receive_json(struct client *client, json_t **ret, char *ret_why, size_t why_cap)
+{
+	size_t n = 0;
+	int r = receive_line(client, &n);
+
+	if (r < 0)
+		return fail(r, ret_why, why_cap, receive_why(r));
+	*ret = json_loadb(client->buf, n, JSON_REJECT_DUPLICATES, NULL);
+	client->used -= n + 1;
+	memmove(client->buf, client->buf + n + 1, client->used);
+	return 0;
+}
+
+int client_wait(struct client *client, json_t **ret_message, char *ret_why, size_t why_cap)
+{
+	const struct timeval for_ever = {0};
+	int r;
+
+	if (setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof(for_ever)) < 0)
+		return fail(-errno, ret_why, why_cap, strerror(errno));
+	r = receive_json(client, ret_message, ret_why, why_cap);
+	if (r == 0 && !*ret_message)
+		r = fail(-EPROTO, ret_why, why_cap, "what answers there is not secagreed");
+	return r;
+}
+
 int client_call(struct client *client, const char *method, json_t *params, json_t **ret_reply,
 		char *ret_why, size_t why_cap)
 {
 	json_t *reply;
-	size_t n = 0;
 	int r;
 
 	r = send_request(client, method, params, ret_why, why_cap);
 	if (r < 0)
 		return r;
-	r = receive_line(client, &n);
+	r = receive_json(client, &reply, ret_why, why_cap);
 	if (r < 0)
-		return fail(r, ret_why, why_cap, receive_why(r));
-	reply = json_loadb(client->buf, n, JSON_REJECT_DUPLICATES, NULL);
-	client->used -= n + 1;
-	memmove(client->buf, client->buf + n + 1, client->used);
+		return r;
 	if (!is_reply(reply, client->id)) {
 		json_decref(reply);
 		return fail(-EPROTO, ret_why, why_cap, "what answers there is not secagreed");

@@ -145,6 +145,10 @@ int client_open(const char *path, struct client *ret, char *ret_why, size_t why_
  * of no more use. */
 int client_call(struct client *client, const char *method, json_t *params, json_t **ret_reply,
 		char *ret_why, size_t why_cap);
+
+/* The next message that the daemon sends by itself, however long that takes; a new reference.
+ * Returns 0, or -errno with @ret_why. */
+int client_wait(struct client *client, json_t **ret_message, char *ret_why, size_t why_cap);
 void client_close(struct client *client);
 
 /* ---- rpc.c ---- */
@@ -190,6 +194,7 @@ void human_text(FILE *f, const char *text);
 
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_audit, ctl_methods,
-	ctl_version, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide, ctl_keys;
+	ctl_version, ctl_monitor, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide,
+	ctl_keys;
 
 #endif

@@ -24,7 +24,8 @@
 static const struct ctl_command *const commands[] = {
 	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_fail,    &ctl_extend,  &ctl_release,
 	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_audit,   &ctl_methods,
-	&ctl_version, &ctl_call, &ctl_parse, &ctl_select, &ctl_compare, &ctl_decide, &ctl_keys,
+	&ctl_version, &ctl_monitor, &ctl_call, &ctl_parse, &ctl_select, &ctl_compare, &ctl_decide,
+	&ctl_keys,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -65,8 +65,8 @@ def check_pages():
 # ---- configuration ----
 
 CONSTANTS = {"INT32_MAX": 2 ** 31 - 1, "MAX_SECONDS": 7 * 24 * 3600, "XFRM_MAX_REPLAY_WINDOW": 4096}
-SECTIONS = {"SOCKET_OPTIONS": "Section socket", "LISTENER_OPTIONS": "Section listener",
-            "OPTIONS": "Daemon"}
+SECTIONS = {"SOCKET_OPTIONS": "Section socket", "HTTP_OPTIONS": "Section http",
+            "LISTENER_OPTIONS": "Section listener", "OPTIONS": "Daemon"}
 
 
 def code_keys(source):
@@ -194,7 +194,7 @@ def check_configuration():
                os.path.join(manual.ROOT, "conf", "secagreed.conf"))
     T.ok(done.returncode == 0, "the sample passes --check-config", done.stderr)
     examples = [block for block in manual.literal_blocks(page)
-                if any(re.match(r"(listener|socket)\b.*\{$", line) for line in block)]
+                if any(re.match(r"(listener|socket|http)\b.*\{$", line) for line in block)]
     T.ok(len(examples) >= 2, "secagreed.conf(5) has examples")
     for number, block in enumerate(examples, 1):
         done = configured("\n".join(block))
@@ -259,7 +259,7 @@ def check_reasons(page):
     named = set(re.findall(r"\b[a-z]+_[a-z_]+|\blimit\b|\binternal\b",
                            "\n".join(re.findall(r"^\.Er .*", methods, re.M))))
     same("the methods name each reason that there is", named - {"bad_params"}, true)
-    outside = set(re.findall(r'"(bad_\w+|unknown_\w+)"', manual.read("daemon", "rpc.c")))
+    outside = set(re.findall(r'"(bad_\w+|unknown_\w+)"', manual.read("daemon", "dispatch.c")))
     T.ok(outside and all(f".Er {token}" in page or f", {token}" in page for token in outside),
          "the reasons of faults of the protocol stand in the page", outside)
 
@@ -268,7 +268,9 @@ def check_limits(page):
     """The table of limits, against the constants."""
     sources = "".join(manual.read(*path) for path in (
         ("daemon", "frame_json.h"), ("daemon", "rpc.h"), ("daemon", "sa_set.c"),
-        ("daemon", "control.c"), ("daemon", "command_sa.c"), ("proto", "sec_header.h")))
+        ("daemon", "conn.c"), ("daemon", "control.c"), ("daemon", "command_sa.c"),
+        ("daemon", "frame_resp.h"), ("daemon", "frame_http.h"), ("daemon", "event.h"),
+        ("daemon", "command_event.c"), ("proto", "sec_header.h")))
     value = {name: eval(text.split("/*")[0], {}) for name, text in
              re.findall(r"#define (\w+)[ \t]+(\(?\d[\d* ]*\)?)", sources)}
     rows = dict(re.findall(r"^\.It (.*?) Ta (.*?)(?: ;.*)?$", page, re.M))
@@ -277,6 +279,12 @@ def check_limits(page):
                             ("requests in a batch", "RPC_MAX_BATCH", ""),
                             ("answers of a batch", "RPC_MAX_BATCH_BYTES", "MiB"),
                             ("answers that the client does not read", "OUT_HIGH_BYTES", "MiB"),
+                            ("arguments of a RESP2 command", "FRAME_RESP_MAX_ARGS", ""),
+                            ("a RESP2 command", "FRAME_RESP_MAX_BYTES", "KiB"),
+                            ("head of an HTTP request", "FRAME_HTTP_MAX_HEAD_BYTES", "KiB"),
+                            ("connections at each door of HTTP", "HTTP_MAX_CONNECTIONS", ""),
+                            ("time for an HTTP request", "HTTP_REQUEST_S", "seconds"),
+                            ("events that are kept", "EVENT_KEPT", ""),
                             ("sets of a contact", "MAX_SETS_PER_CONTACT", ""),
                             ("one header, all lines together", "SEC_MAX_BYTES", "bytes"),
                             ("lines of a header", "SEC_MAX_LINES", ""),
@@ -286,8 +294,15 @@ def check_limits(page):
         number = value[name] // {"KiB": 1024, "MiB": 1024 * 1024}.get(unit, 1)
         T.ok(rows.get(row) == f"{number} {unit}".strip(), f"the limit of {row} is {name}",
              f"page {rows.get(row)}", f"code {number} {unit}")
-    for name in ("LIST_DEFAULT", "LIST_MAX", "ABORT_LINGER_S"):
+    for name in ("LIST_DEFAULT", "LIST_MAX", "EVENT_LIST_DEFAULT", "ABORT_LINGER_S"):
         T.ok(re.search(rf"\b{value[name]}\b", page), f"{name} = {value[name]} stands in the page")
+
+
+def check_metrics(page):
+    table = re.search(r"METRICS\[\] = \{(.*?)\n\};", manual.read("daemon", "metrics.c"), re.S)[1]
+    told = manual.items(manual.sections(page, "Ss")["HTTP"], "Va")
+    same("secagreed-control(7) has each metric, and no other", {name for name, _ in told},
+         re.findall(r'\{ "(secagreed_\w+)"', table))
 
 
 def check_protocol():
@@ -300,6 +315,7 @@ def check_protocol():
              f"{method}: the page has its parameters, with type and need", told.get(method), params)
     check_reasons(page)
     check_limits(page)
+    check_metrics(page)
     for number, (request, answer) in enumerate(manual.transcripts(page), 1):
         T.ok(answer and "@" not in re.sub(r"\w@ims", "", request),
              f"exchange {number} of secagreed-control(7) is whole", request)
@@ -308,7 +324,8 @@ def check_protocol():
 def check_log():
     sources = "".join(manual.read("daemon", os.path.basename(path))
                       for path in glob.glob(os.path.join(manual.ROOT, "daemon", "*.c")))
-    true = set(re.findall(r"event=([a-z-]+)", sources))
+    true = set(re.findall(r"event=([a-z-]+)", sources)) | set(
+        re.findall(r'\[EVENT_\w+\] = \{ "([a-z-]+)"', manual.read("daemon", "event.c")))
     told = {name.replace("event=", "")
             for name, _ in manual.items(manual.page("secagreed.8").split("\n"), "Ic")}
     same("secagreed(8) has each event of the log, and no other", told, true)
@@ -356,7 +373,7 @@ def check_options():
     told = re.findall(r"^\.It (?:Xo )?Cm ([a-z]+)", manual.page("secagreectl.8"), re.M)
     same("secagreectl.8 has the commands of --help, and no other", told, commands)
     methods = {method.split(".")[1] for method in code_methods()
-               if not method.startswith("sip.")}  # whole messages are for programs
+               if not method.startswith(("sip.", "event."))}  # for programs; and "monitor"
     T.ok(methods <= set(commands), "secagreectl has a command for each method",
          methods - set(commands))
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "daemon/dispatch.h"
 #include "daemon/frame_json.h"
 #include "daemon/rpc.h"
 #include "daemon/sip_flow.h"
@@ -39,7 +40,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	rpc_init();
+	dispatch_init();
 	return 0;
 }
 

@@ -58,7 +58,7 @@ def make_addresses():
 def write_sample(directory):
     """The sample configuration, with its socket elsewhere. Returns both paths."""
     socket_path = os.path.join(directory, "control.sock")
-    text, count = re.subn(r'path = "[^"]*"', f'path = "{socket_path}"',
+    text, count = re.subn(r'path = "[^"]+"', f'path = "{socket_path}"',
                           manual.read("conf", "secagreed.conf"))
     assert count == 1, "the sample has one socket path"
     path = os.path.join(directory, "secagreed.conf")

@@ -17,6 +17,7 @@
 #include <openssl/evp.h>
 #include <osipparser2/osip_port.h>
 
+#include "daemon/dispatch.h"
 #include "daemon/rpc.h"
 #include "daemon/sip_flow.h"
 #include "tests/unit/world.h"
@@ -104,7 +105,7 @@ static int use_wiping_memory(void **state)
 {
 	(void)state;
 	osip_set_allocators(malloc, realloc, osip_free_seen);
-	rpc_init();
+	dispatch_init();
 	return 0;
 }
 

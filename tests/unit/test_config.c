@@ -119,9 +119,9 @@ static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 	(void)state;
 	assert_good("");
 	assert_int_equal(config.listener_count, 0);
-	assert_string_equal(config.socket_path, "/run/secagreed/control.sock");
-	assert_int_equal(config.socket_mode, 0660);
-	assert_string_equal(config.socket_group, "");
+	assert_string_equal(config.socket.path, "/run/secagreed/control.sock");
+	assert_int_equal(config.socket.mode, 0660);
+	assert_string_equal(config.socket.group, "");
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_int_equal(config.max_sets, 100000);
 	assert_int_equal(config.max_connections, 64);
@@ -204,13 +204,54 @@ static void every_key_of_the_daemon_is_read(void **state)
 	assert_good("socket {\n path = \"/tmp/x.sock\"\n mode = \"0600\"\n group = \"sip\"\n}\n"
 		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n"
 		    "audit-interval = 0\n");
-	assert_string_equal(config.socket_path, "/tmp/x.sock");
-	assert_int_equal(config.socket_mode, 0600);
-	assert_string_equal(config.socket_group, "sip");
+	assert_string_equal(config.socket.path, "/tmp/x.sock");
+	assert_int_equal(config.socket.mode, 0600);
+	assert_string_equal(config.socket.group, "sip");
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_int_equal(config.max_sets, 5);
 	assert_int_equal(config.max_connections, 7);
 	assert_int_equal(config.audit_interval_s, 0);
+}
+
+static void http_is_shut_unless_it_is_opened(void **state)
+{
+	(void)state;
+	assert_good("http {\n}\n");
+	assert_string_equal(config.http.path, "");
+	assert_int_equal(config.http_port, 0);
+	assert_good("http {\n path = \"/tmp/h.sock\"\n mode = \"0600\"\n group = \"sip\"\n"
+		    " listen = \"127.0.0.2:9100\"\n}\n");
+	assert_string_equal(config.http.path, "/tmp/h.sock");
+	assert_int_equal(config.http.mode, 0600);
+	assert_string_equal(config.http.group, "sip");
+	assert_int_equal(config.http_port, 9100);
+	assert_int_equal(config.http_address.family, AF_INET);
+	assert_good("http {\n listen = \"[::1]:1\"\n}\n");
+	assert_int_equal(config.http_port, 1);
+	assert_int_equal(config.http_address.family, AF_INET6);
+}
+
+static void metrics_over_tcp_stay_on_the_loopback(void **state)
+{
+	static const char *const ELSEWHERE[] = {"0.0.0.0:9100", "192.0.2.1:9100", "[::]:9100",
+						"[2001:db8::1]:9100", "128.0.0.1:9100"};
+	static const char *const NONSENSE[] = {"9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+					       "127.0.0.1:65536", "::1:9100", "localhost:9100",
+					       ":9100", "[::1]", "127.0.0.1:+1"};
+	char text[100];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ELSEWHERE); i++) {
+		snprintf(text, sizeof(text), "http {\n listen = \"%s\"\n}\n", ELSEWHERE[i]);
+		assert_bad(text, 2, "loopback");
+	}
+	for (size_t i = 0; i < COUNT_OF(NONSENSE); i++) {
+		snprintf(text, sizeof(text), "http {\n listen = \"%s\"\n}\n", NONSENSE[i]);
+		assert_bad(text, 2, "an address and a port");
+	}
+	assert_bad("http {\n path = \"x\"\n}\n", 2, "absolute path");
+	assert_bad("http {\n path = \"/run/secagreed/control.sock\"\n}\n", 2,
+		   "the control socket");
 }
 
 static void every_log_level_has_its_word(void **state)
@@ -887,8 +928,8 @@ static void the_sample_configuration_says_the_defaults(void **state)
 		fail_msg("%s", why);
 	assert_in_range(config.listener_count, 1, CONFIG_MAX_LISTENERS);
 	config_default(&daemon_defaults);
-	assert_string_equal(config.socket_path, daemon_defaults.socket_path);
-	assert_int_equal(config.socket_mode, daemon_defaults.socket_mode);
+	assert_string_equal(config.socket.path, daemon_defaults.socket.path);
+	assert_int_equal(config.socket.mode, daemon_defaults.socket.mode);
 	assert_int_equal(config.max_sets, daemon_defaults.max_sets);
 	assert_int_equal(config.max_connections, daemon_defaults.max_connections);
 	assert_int_equal(config.log_level, daemon_defaults.log_level);
@@ -914,6 +955,8 @@ int main(void)
 		TEST(a_minimal_listener_has_the_defaults),
 		TEST(the_defaults_for_offline_use_are_the_same),
 		TEST(every_key_of_the_daemon_is_read),
+		TEST(http_is_shut_unless_it_is_opened),
+		TEST(metrics_over_tcp_stay_on_the_loopback),
 		TEST(every_log_level_has_its_word),
 		TEST(every_key_of_a_listener_is_read),
 		TEST(every_key_of_the_agreement_is_read),

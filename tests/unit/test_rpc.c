@@ -15,6 +15,7 @@
 
 #include <malloc.h>
 
+#include "daemon/dispatch.h"
 #include "daemon/rpc.h"
 #include "tests/unit/world.h"
 
@@ -80,7 +81,7 @@ static int stop(void **state)
 static int use_wiping_memory(void **state)
 {
 	(void)state;
-	rpc_init();
+	dispatch_init();
 	return 0;
 }
 

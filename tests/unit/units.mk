@@ -29,7 +29,7 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
@@ -52,7 +52,7 @@ test_plan := daemon/plan.c daemon/config.c proto/decide.c proto/server_list.c pr
 test_plan_PKG := libconfuse
 test_config := daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c
 test_config_PKG := libconfuse
-FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c daemon/log.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
+FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c daemon/log.c daemon/event.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
 test_guard := daemon/guard.c $(FAKE_GUARD)
 test_guard_PKG := libconfuse
 test_guard += daemon/policy.c
@@ -72,7 +72,8 @@ test_params_PKG := jansson
 test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
-test_rpc := $(addprefix daemon/,rpc.c params.c command.c command_sa.c command_agreement.c command_daemon.c set_json.c agreement_json.c offer.c check.c lines.c impu.c) proto/compare.c $(FAKE_WORLD)
+RPC := $(addprefix daemon/,rpc.c dispatch.c frame_json.c params.c command.c command_sa.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
+test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
 test_rpc_PKG := libcrypto libconfuse jansson
 test_rpc_LDFLAGS := -Wl,--wrap=free
 test_ue_sip := tests/ue/sip.c proto/text.c
@@ -93,7 +94,7 @@ test_digest := proto/digest.c proto/sec_header.c proto/text.c
 test_digest_PKG := libcrypto
 SIP_PROTO := $(addprefix proto/,sip.c sip_edit.c sip_reply.c auth_param.c option_tag.c text.c)
 SIP_FLOW := $(addprefix daemon/,impu.c sip_flow.c sip_agree.c sip_answer.c sip_register.c sip_work.c sip_pending.c offer.c check.c lines.c) $(SIP_PROTO) $(addprefix proto/,decide.c server_list.c choose.c sec_build.c compare.c)
-test_rpc += daemon/command_sip.c daemon/decide_json.c $(SIP_FLOW)
+test_rpc += daemon/command_sip.c $(SIP_FLOW)
 test_rpc_LIBS := -losipparser2
 test_auth_param := proto/auth_param.c proto/text.c
 test_sip := $(SIP_PROTO)
@@ -106,7 +107,7 @@ test_sip_pending := $(addprefix daemon/,sip_pending.c hash.c refusal.c) xfrm/ip.
 test_sip_flow := $(SIP_FLOW) $(FAKE_WORLD)
 test_sip_flow_PKG := libcrypto libconfuse
 test_sip_flow_LIBS := -losipparser2
-test_command_sip := $(addprefix daemon/,rpc.c params.c command.c command_sa.c command_agreement.c decide_json.c command_daemon.c command_sip.c set_json.c agreement_json.c) $(SIP_FLOW) $(FAKE_WORLD)
+test_command_sip := $(RPC) daemon/command_sip.c $(SIP_FLOW) $(FAKE_WORLD)
 test_command_sip_PKG := libcrypto libconfuse jansson
 test_command_sip_LIBS := -losipparser2
 test_command_sip_LDFLAGS := -Wl,--wrap=free
@@ -129,3 +130,19 @@ test_watch := daemon/watch.c daemon/upkeep.c $(AUDIT) $(FAKE_WORLD)
 test_watch_PKG := libcrypto libconfuse libevent_core
 test_rpc += $(AUDIT)
 test_command_sip += $(AUDIT)
+DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) $(SIP_FLOW) $(FAKE_WORLD)
+test_event_log := $(addprefix daemon/,event.c log.c) xfrm/ip.c
+test_event_log_LDFLAGS := -Wl,--wrap=calloc
+test_frame_resp := daemon/frame_resp.c proto/text.c
+test_frame_http := daemon/frame_http.c proto/text.c
+test_resp := $(DOORS)
+test_resp_PKG := libcrypto libconfuse jansson
+test_resp_LIBS := -losipparser2
+test_resp_LDFLAGS := -Wl,--wrap=free
+test_http := $(DOORS)
+test_http_PKG := libcrypto libconfuse jansson
+test_http_LIBS := -losipparser2
+# not a test but a daemon over the fake kernel, for tests/cli/doors.py
+fake_daemon := $(addprefix daemon/,conn.c control.c listen.c) $(filter-out tests/unit/fake_timer.c,$(DOORS)) daemon/timer.c
+fake_daemon_PKG := libcrypto libconfuse jansson libevent_core
+fake_daemon_LIBS := -losipparser2

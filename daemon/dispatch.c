@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What all framings share: the look-up of a method, the check of its params, the error object, and
+ * the counting of both. Requests carry CK and IK, so all memory of jansson is wiped when it is
+ * freed; results and errors never carry any. Knows no framing, no sockets and no ids of requests.
+ */
+#include "daemon/dispatch.h"
+#include "daemon/event.h"
+#include "daemon/frame_json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory that forgets ---- */
+
+union block {
+	size_t bytes;
+	max_align_t align;
+};
+
+static void *wiping_malloc(size_t bytes)
+{
+	union block *block = bytes < SIZE_MAX / 2 ? malloc(sizeof(*block) + bytes) : NULL;
+
+	if (!block)
+		return NULL;
+	block->bytes = bytes;
+	return block + 1;
+}
+
+static void wiping_free(void *p)
+{
+	union block *block = p ? (union block *)p - 1 : NULL;
+
+	if (!block)
+		return;
+	explicit_bzero(p, block->bytes);
+	free(block);
+}
+
+void dispatch_init(void)
+{
+	json_set_alloc_funcs(wiping_malloc, wiping_free);
+	json_object_seed(0);
+}
+
+/* ---- JSON and text ---- */
+
+/* Plain malloc()ed, unlike json_dumps(): the caller knows nothing of jansson. */
+char *dispatch_text(json_t *json)
+{
+	const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
+	size_t bytes = json ? json_dumpb(json, NULL, 0, flags) : 0;
+	char *text = bytes ? malloc(bytes + 1) : NULL;
+
+	if (text) {
+		json_dumpb(json, text, bytes, flags);
+		text[bytes] = '\0';
+	}
+	json_decref(json);
+	return text;
+}
+
+json_t *dispatch_parse(const char *text, size_t len, char *ret_why, size_t why_cap)
+{
+	json_error_t error;
+	json_t *json;
+
+	if (!frame_json_is_one(text, len)) {
+		snprintf(ret_why, why_cap, "this is not one JSON object or array, or too large or "
+					   "too deep");
+		return NULL;
+	}
+	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	if (!json) /* error.text can quote the input, and with it a key */
+		snprintf(ret_why, why_cap, "no JSON, at byte %d", error.position);
+	return json;
+}
+
+/* ---- errors ---- */
+
+json_t *dispatch_error(enum dispatch_code code, const char *message)
+{
+	const char *reason = code == DISPATCH_INVALID_PARAMS	 ? "bad_params"
+			     : code == DISPATCH_METHOD_NOT_FOUND ? "unknown_method"
+								 : "bad_request";
+
+	return json_pack("{s:i, s:s, s:{s:s}}", "code", (int)code, "message", message, "data",
+			 "reason", reason);
+}
+
+static void add_kernel(json_t *data, const struct xfrm_error *error)
+{
+	json_object_set_new(data, "kernel",
+			    json_pack("{s:s, s:s, s:s}", "errno",
+				      strerrorname_np(-error->error) ?: "?", "object",
+				      error->object, "text", error->kernel));
+}
+
+/* RFC 3329 2.3.1: a 494 carries our list, and Require: sec-agree. */
+static json_t *sip_headers(const struct refusal *r)
+{
+	if (!r->security_server[0])
+		return json_array();
+	return json_pack("[o, s]", json_sprintf("Security-Server: %s", r->security_server),
+			 "Require: sec-agree");
+}
+
+static json_t *refusal_error(const struct refusal *r)
+{
+	json_t *data = json_pack("{s:s}", "reason", reason_token(r->reason));
+
+	if (!data)
+		return NULL;
+	if (r->verdict != VERDICT_NONE)
+		json_object_set_new(data, "verdict",
+				    json_string(r->verdict == VERDICT_DISCARD ? "discard"
+									      : "reject"));
+	if (r->sip_code)
+		json_object_set_new(data, "sip",
+				    json_pack("{s:i, s:s, s:o}", "code", r->sip_code, "phrase",
+					      r->sip_phrase, "headers", sip_headers(r)));
+	if (r->has_start)
+		json_object_set_new(data, "start", json_string(choose_start_name(r->start)));
+	if (r->has_where) {
+		json_object_set_new(data, "line", json_integer((json_int_t)r->where.line));
+		json_object_set_new(data, "offset", json_integer((json_int_t)r->where.offset));
+	}
+	if (r->has_kernel)
+		add_kernel(data, &r->kernel);
+	return json_pack("{s:i, s:s, s:o}", "code", DISPATCH_REFUSED, "message", r->text, "data",
+			 data);
+}
+
+/* ---- methods ---- */
+
+static bool run(struct daemon *d, const struct command *command, json_t *params, json_t **ret)
+{
+	struct refusal refusal;
+
+	if (command->run(d, params, ret, &refusal) == 0) {
+		d->calls[command - COMMANDS][CALL_DONE]++;
+		return true;
+	}
+	d->calls[command - COMMANDS][CALL_REFUSED]++;
+	d->refused[refusal.reason]++;
+	event_emit(EVENT_REQUEST_REFUSED, event_text("method", command->name),
+		   event_text("reason", reason_token(refusal.reason)),
+		   event_text("why", refusal.text));
+	*ret = refusal_error(&refusal);
+	return false;
+}
+
+static bool check_and_run(struct daemon *d, const struct command *command, json_t *params,
+			  json_t **ret)
+{
+	char why[160];
+
+	if (!json_is_object(params))
+		snprintf(why, sizeof(why), "\"params\" is an object");
+	else if (params_check(command->params, params, why, sizeof(why)) == 0)
+		return run(d, command, params, ret);
+	d->calls[command - COMMANDS][CALL_BAD_PARAMS]++;
+	*ret = dispatch_error(DISPATCH_INVALID_PARAMS, why);
+	return false;
+}
+
+bool dispatch(struct daemon *d, const char *method, json_t *params, json_t **ret)
+{
+	const struct command *command = command_find(method);
+	json_t *none;
+	bool done;
+
+	if (!command) {
+		*ret = dispatch_error(DISPATCH_METHOD_NOT_FOUND,
+				      "no such method; daemon.methods lists them");
+		return false;
+	}
+	none = params ? NULL : json_object();
+	done = check_and_run(d, command, params ? params : none, ret);
+	json_decref(none);
+	return done;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The latest events in a ring, by their number. An emitter never waits for a reader: readers come
+ * with the number that they want next and find out by it how many they have missed. Out of memory
+ * an event is logged and counted, but its number is missing from the ring.
+ *
+ * State of the process, as the log is: one daemon has one history. It does not outlive the daemon,
+ * and the numbers start again with it.
+ */
+#include "daemon/event.h"
+#include "daemon/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct {
+	const char *word;
+	int level;
+} EVENTS[EVENT_COUNT] = {
+	[EVENT_STARTED] = { "started", LOG_NOTICE },
+	[EVENT_STOPPING] = { "stopping", LOG_NOTICE },
+	[EVENT_STOPPED] = { "stopped", LOG_NOTICE },
+	[EVENT_ORPHANS_REMOVED] = { "orphans-removed", LOG_NOTICE },
+	[EVENT_SET_MADE] = { "set-made", LOG_INFO },
+	[EVENT_SET_STATE] = { "set-state", LOG_INFO },
+	[EVENT_SET_MOVED] = { "set-moved", LOG_INFO },
+	[EVENT_SET_LOST] = { "set-lost", LOG_WARNING },
+	[EVENT_REQUEST_REFUSED] = { "refused", LOG_NOTICE },
+	[EVENT_MESSAGE_REFUSED] = { "message-refused", LOG_NOTICE },
+	[EVENT_SIP_REFUSED] = { "sip-refused", LOG_NOTICE },
+	[EVENT_KERNEL_REFUSED] = { "kernel-refused", LOG_ERR },
+	[EVENT_GUARD_LOST] = { "guard-lost", LOG_ERR },
+	[EVENT_GUARD_CONTESTED] = { "guard-contested", LOG_ERR },
+	[EVENT_GUARD_STAYS] = { "guard-stays", LOG_ERR },
+	[EVENT_POLICY_LOST] = { "policy-lost", LOG_WARNING },
+	[EVENT_POLICY_VANISHED] = { "policy-vanished", LOG_ERR },
+	[EVENT_CLOCK_STEPPED] = { "clock-stepped", LOG_NOTICE },
+	[EVENT_UPKEEP_SKIPPED] = { "upkeep-skipped", LOG_ERR },
+	[EVENT_AUDIT] = { "audit", LOG_WARNING },
+	[EVENT_AUDIT_CLEAN] = { "audit-clean", LOG_DEBUG },
+	[EVENT_KERNEL_EVENTS_LOST] = { "kernel-events-lost", LOG_WARNING },
+	[EVENT_KERNEL_EVENTS_BROKEN] = { "kernel-events-broken", LOG_ERR },
+	[EVENT_ACCEPT_FAILED] = { "accept-failed", LOG_WARNING },
+};
+
+static struct {
+	struct event_record *kept[EVENT_KEPT]; /* by number, modulo its size */
+	uint64_t last;
+	uint64_t total[EVENT_COUNT];
+	void (*emitted)(void *arg);
+	void *arg;
+} history;
+
+/* ---- fields ---- */
+
+struct event_field event_text(const char *name, const char *text)
+{
+	return (struct event_field){ .name = name, .text = text ? text : "" };
+}
+
+struct event_field event_number(const char *name, uint64_t number)
+{
+	return (struct event_field){ .name = name, .number = number };
+}
+
+struct event_field event_address(const char *name, const struct ip_addr *address)
+{
+	struct event_field field = { .name = name };
+
+	ip_format(address, field.shown);
+	return field;
+}
+
+struct event_field event_errno(int err)
+{
+	const char *name = strerrorname_np(err < 0 ? -err : err);
+
+	return event_text("errno", !err ? "none" : name ? name : "?");
+}
+
+struct event_field event_set(uint64_t id)
+{
+	struct event_field field = { .name = "set" };
+
+	if (id)
+		snprintf(field.shown, sizeof(field.shown), "%016" PRIx64, id);
+	else
+		field.text = "";
+	return field;
+}
+
+/* NULL: a number. */
+static const char *text_of(const struct event_field *field)
+{
+	if (field->text)
+		return field->text;
+	return field->shown[0] ? field->shown : NULL;
+}
+
+/* ---- the log ---- */
+
+/* A text with something in it that separates fields stands in quotation marks. */
+static void log_event(enum event_name name, const struct event_field *fields)
+{
+	char line[1024] = "";
+	FILE *f = log_wants(EVENTS[name].level) ? fmemopen(line, sizeof(line), "w") : NULL;
+
+	if (!f)
+		return;
+	for (const struct event_field *field = fields; field->name; field++) {
+		const char *text = text_of(field);
+
+		if (!text)
+			fprintf(f, " %s=%" PRIu64, field->name, field->number);
+		else if (text[0] && !strpbrk(text, " =\""))
+			fprintf(f, " %s=%s", field->name, text);
+		else
+			fprintf(f, " %s=\"%s\"", field->name, text);
+	}
+	fclose(f);
+	line[sizeof(line) - 1] = '\0';
+	log_line(EVENTS[name].level, "event=%s%s", EVENTS[name].word, line);
+}
+
+/* ---- the ring ---- */
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct event_record *record_of(enum event_name name, const struct event_field *fields)
+{
+	struct event_record *record;
+	size_t bytes = 0;
+	char *texts;
+
+	for (const struct event_field *field = fields; field->name; field++)
+		bytes += text_of(field) ? strlen(text_of(field)) + 1 : 0;
+	record = calloc(1, sizeof(*record) + bytes);
+	if (!record)
+		return NULL;
+	record->seq = history.last;
+	record->time_ms = now_ms();
+	record->name = name;
+	texts = record->texts;
+	for (const struct event_field *field = fields; field->name; field++) {
+		const char *text = text_of(field);
+		const size_t i = record->field_count++;
+
+		record->fields[i].name = field->name;
+		record->fields[i].number = field->number;
+		if (text) {
+			record->fields[i].text = texts;
+			texts = stpcpy(texts, text) + 1;
+		}
+	}
+	return record;
+}
+
+void event_emit_fields(enum event_name name, const struct event_field *fields)
+{
+	struct event_record **place;
+
+	log_event(name, fields);
+	history.total[name]++;
+	place = &history.kept[++history.last % EVENT_KEPT];
+	free(*place);
+	*place = record_of(name, fields);
+	if (history.emitted)
+		history.emitted(history.arg);
+}
+
+const char *event_word(enum event_name name)
+{
+	return EVENTS[name].word;
+}
+
+const char *event_level(enum event_name name)
+{
+	return log_level_word(EVENTS[name].level);
+}
+
+uint64_t event_total(enum event_name name)
+{
+	return history.total[name];
+}
+
+uint64_t event_last(void)
+{
+	return history.last;
+}
+
+const struct event_record *event_from(uint64_t seq)
+{
+	if (history.last >= EVENT_KEPT && seq <= history.last - EVENT_KEPT)
+		seq = history.last - EVENT_KEPT + 1;
+	for (; seq <= history.last; seq++) {
+		const struct event_record *record = history.kept[seq % EVENT_KEPT];
+
+		if (record && record->seq == seq)
+			return record;
+	}
+	return NULL;
+}
+
+void event_listen(void (*emitted)(void *arg), void *arg)
+{
+	history.emitted = emitted;
+	history.arg = arg;
+}
+
+void event_reset(void)
+{
+	for (size_t i = 0; i < EVENT_KEPT; i++)
+		free(history.kept[i]);
+	memset(&history, 0, sizeof(history));
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A Unix socket is made under a umask that lets nobody in, given to its group, and only then
+ * opened to those that its mode names. What is in its place is removed only when it is a socket
+ * that nobody answers on: a second daemon must not take the first one's.
+ */
+#include "daemon/listen.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 128
+#define TYPE    (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+/* 0: the path is free (again); -EADDRINUSE: somebody answers there. */
+static int clear_path(const struct sockaddr_un *address)
+{
+	struct stat st;
+	int fd, err;
+
+	if (lstat(address->sun_path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = socket(AF_UNIX, TYPE, 0);
+	if (fd < 0)
+		return -errno;
+	err = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	close(fd);
+	if (err != -ECONNREFUSED)
+		return -EADDRINUSE;
+	return unlink(address->sun_path) < 0 ? -errno : 0;
+}
+
+static int give_to_group(const char *path, const char *name)
+{
+	const struct group *group;
+
+	if (!name[0])
+		return 0;
+	group = getgrnam(name);
+	if (!group)
+		return -ENOENT;
+	return chown(path, (uid_t)-1, group->gr_gid) < 0 ? -errno : 0;
+}
+
+static int bind_unix(const struct sockaddr_un *address, int *ret_fd)
+{
+	const mode_t before = umask(0777);
+	const int fd = socket(AF_UNIX, TYPE, 0);
+	int err = 0;
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		err = -errno;
+	umask(before);
+	if (err && fd >= 0)
+		close(fd);
+	if (!err)
+		*ret_fd = fd;
+	return err;
+}
+
+/* Let those in that may come in. */
+static int open_unix(const struct config_socket *where, int fd, char *ret_why, size_t why_cap)
+{
+	int err = give_to_group(where->path, where->group);
+
+	if (err) {
+		snprintf(ret_why, why_cap, "%s: group \"%s\": %s", where->path, where->group,
+			 err == -ENOENT ? "no such group" : strerror(-err));
+		return err;
+	}
+	if (chmod(where->path, where->mode) < 0 || listen(fd, BACKLOG) < 0) {
+		err = -errno;
+		snprintf(ret_why, why_cap, "%s: %s", where->path, strerror(-err));
+	}
+	return err;
+}
+
+int listen_unix(const struct config_socket *where, int *ret_fd, char *ret_why, size_t why_cap)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, err;
+
+	memcpy(address.sun_path, where->path, sizeof(address.sun_path));
+	err = clear_path(&address);
+	if (err) {
+		snprintf(ret_why, why_cap, "%s: %s", where->path,
+			 err == -EADDRINUSE ? "another secagreed answers there" : strerror(-err));
+		return err;
+	}
+	err = bind_unix(&address, &fd);
+	if (err) {
+		snprintf(ret_why, why_cap, "%s: %s (does its directory exist?)", where->path,
+			 strerror(-err));
+		return err;
+	}
+	err = open_unix(where, fd, ret_why, why_cap);
+	if (err) {
+		close(fd);
+		unlink(where->path);
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static socklen_t socket_address(const struct ip_addr *ip, uint16_t port,
+				struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->ss_family = (sa_family_t)ip->family;
+	if (ip->family == AF_INET) {
+		v4->sin_port = htons(port);
+		memcpy(&v4->sin_addr, ip->bytes, sizeof(v4->sin_addr));
+		return sizeof(*v4);
+	}
+	v6->sin6_port = htons(port);
+	memcpy(&v6->sin6_addr, ip->bytes, sizeof(v6->sin6_addr));
+	return sizeof(*v6);
+}
+
+int listen_tcp(const struct ip_addr *address, uint16_t port, int *ret_fd, char *ret_why,
+	       size_t why_cap)
+{
+	struct sockaddr_storage at;
+	const socklen_t bytes = socket_address(address, port, &at);
+	const int fd = socket(address->family, TYPE, 0);
+	const int on = 1;
+	char ip[IP_TEXT_BYTES];
+	int err;
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	    bind(fd, (const struct sockaddr *)&at, bytes) == 0 && listen(fd, BACKLOG) == 0) {
+		*ret_fd = fd;
+		return 0;
+	}
+	err = -errno;
+	if (fd >= 0)
+		close(fd);
+	snprintf(ret_why, why_cap, "TCP port %u of %s: %s", port, ip_format(address, ip),
+		 strerror(-err));
+	return err;
+}
