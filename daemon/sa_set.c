@@ -204,7 +204,8 @@ static void act(struct sa_set *set, enum act act, uint32_t left_s, const char *w
 		change_state(set, SA_SET_OLD, why);
 		break;
 	case RETIRE:
-		change_state(set, SA_SET_OLD, why);
+		if (left_s) /* else nobody would see it in that state */
+			change_state(set, SA_SET_OLD, why);
 		shorten_or_drop(set, left_s, why);
 		break;
 	case SHORTEN:

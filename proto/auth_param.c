@@ -5,7 +5,7 @@
  * Read in one pass, nothing copied: the caller edits the message by the places that are noted here.
  * A parameter that is there twice makes the header malformed (RFC 2617 3.2.1, RFC 3261 7.3.1), or
  * an identity could be shown to one reader and hidden from another. An unquoted value may hold what
- * real phones write without quotes: anything but commas, quotes and white space.
+ * real phones write without quotes: anything but commas, semicolons, quotes and white space.
  *
  * Whether a response is right is not asked here: only the home network can say.
  */
@@ -49,7 +49,7 @@ static size_t bare_length(struct span s)
 {
 	size_t n = 0;
 
-	while (n < s.n && !strchr(", \t\r\n\"", s.p[n]))
+	while (n < s.n && !strchr(",; \t\r\n\"", s.p[n]))
 		n++;
 	return n;
 }
