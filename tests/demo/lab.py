@@ -7,6 +7,7 @@ a Failure. close() ends what was started, the newest first.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -28,6 +29,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("BUILD") or os.path.join(ROOT, "build")
 LIMIT_S = 60
 DEVICE = "wire0"
+NUMBERS = itertools.count(1)  # of the labs of this process
 
 PCSCF_4, PCSCF_6 = "192.0.2.1", "2001:db8::1"
 PHONE_4, PHONE_6 = "192.0.2.10", "2001:db8::10"
@@ -129,7 +131,7 @@ class Lab:
     # ---- hosts and programs ----
 
     def make_hosts(self):
-        unique = f"secagree-{os.getpid()}"
+        unique = f"secagree-{os.getpid()}-{next(NUMBERS)}"
         self.pcscf_host = self._host(f"{unique}-pcscf")
         self.phone_host = self._host(f"{unique}-phone")
         netns.join(self.pcscf_host, self.phone_host, DEVICE)
