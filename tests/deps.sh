@@ -24,10 +24,12 @@ uthash-dev
 
 # clang: the second compiler. libclang-rt-14-dev: its sanitizers and libFuzzer. The kernel for the
 # tests: qemu-system-x86, busybox-static, cpio, kmod, xz-utils. python3-cryptography: AES for the
-# home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2.
+# home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2. nftables,
+# conntrack: a real NAT.
 test='
 busybox-static
 clang
+conntrack
 cpio
 curl
 g++
@@ -37,6 +39,7 @@ kmod
 libclang-rt-14-dev
 libcmocka-dev
 mandoc
+nftables
 procps
 python3
 python3-cryptography

@@ -69,9 +69,12 @@ class Child:
         while self.lab.pump(0):
             pass
         mark = len(self.lab.events)
+        self.write(line)
+        return mark
+
+    def write(self, line):
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
-        return mark
 
     def read(self):
         data = self.process.stdout.read()

@@ -89,7 +89,8 @@ class FrontEnd(pcscf.Pcscf):
         self.ports.send(flow, data)
 
     def send_request(self, method, transport, impi=None):
-        subscriber = next(one for one in self.home.subscribers.values() if one.contact)
+        subscriber = self.home.subscribers[impi] if impi else \
+            next(one for one in self.home.subscribers.values() if one.contact)
         local, listener = next(iter(self.listeners.items()))
         own = f"{sip.host(local)}:{listener['server_port']}"
         request = sip.Message(f"{method} {sip.contact_uri(subscriber.contact)} SIP/2.0")
@@ -102,7 +103,8 @@ class FrontEnd(pcscf.Pcscf):
         request.add("Contact", f"<sip:pcscf@{own}>")
         result = self.ask("sip.request", request, direction="to-phone", transport=transport)
         if result["verdict"] == "reply":
-            self.emit("answered", method=method, status=result["reply"]["code"])
+            self.emit("answered", method=method, status=result["reply"]["code"],
+                      transport=transport)
             return
         self.requests[pcscf.branch_of(request)] = request, time.monotonic()
         self.leave(result, ports.Flow(transport, None, None))
@@ -110,7 +112,8 @@ class FrontEnd(pcscf.Pcscf):
     def on_response(self, response, flow):
         self.ask("sip.response", response, direction="from-phone", **self.places(flow))
         if self.requests.pop(pcscf.branch_of(response), None):
-            self.emit("answered", method=response.method, status=response.status)
+            self.emit("answered", method=response.method, status=response.status,
+                      transport=flow.transport)
 
 
 # ---- the test ----

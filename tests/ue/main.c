@@ -150,8 +150,15 @@ static int do_deregister(struct loop *loop, char *argument)
 
 static int do_options(struct loop *loop, char *argument)
 {
-	(void)argument;
-	return reg_send_request(loop->ue, "OPTIONS", loop->ue->options.impu, NULL);
+	enum net_kind transport = loop->ue->options.transport;
+
+	if (strcmp(argument, "udp") == 0)
+		transport = NET_UDP;
+	else if (strcmp(argument, "tcp") == 0)
+		transport = NET_TCP;
+	else if (*argument)
+		return -EINVAL;
+	return reg_send_request(loop->ue, transport, "OPTIONS", loop->ue->options.impu, NULL);
 }
 
 static int do_message(struct loop *loop, char *argument)
@@ -161,13 +168,18 @@ static int do_message(struct loop *loop, char *argument)
 	if (!text)
 		return -EINVAL;
 	*text++ = '\0';
-	return reg_send_request(loop->ue, "MESSAGE", argument, text);
+	return reg_send_request(loop->ue, loop->ue->options.transport, "MESSAGE", argument, text);
 }
 
 static int do_clear(struct loop *loop, char *argument)
 {
 	(void)argument;
 	return reg_send_clear(loop->ue);
+}
+
+static int do_fault(struct loop *loop, char *argument)
+{
+	return fault_set(&loop->ue->options, argument);
 }
 
 static int do_quit(struct loop *loop, char *argument)
@@ -184,7 +196,8 @@ static const struct {
 	{"register", do_register},     {"reregister", do_reregister},
 	{"deregister", do_deregister}, {"options", do_options},
 	{"message", do_message},       {"clear", do_clear},
-	{"status", do_status},	       {"quit", do_quit},
+	{"fault", do_fault},	       {"status", do_status},
+	{"quit", do_quit},
 };
 
 static void run_command(struct loop *loop, char *line)

@@ -313,8 +313,12 @@ const char *fault_name(enum ue_fault fault)
 	return "none";
 }
 
-static int set_fault(struct ue_options *o, const char *v)
+int fault_set(struct ue_options *o, const char *v)
 {
+	if (strcmp(v, "none") == 0) {
+		o->fault = FAULT_NONE;
+		return 0;
+	}
 	for (size_t i = 0; i < FAULT_COUNT; i++) {
 		if (strcmp(faults[i].name, v) == 0) {
 			o->fault = faults[i].fault;
@@ -388,7 +392,7 @@ static const struct option_row rows[] = {
 	{"duration", "SECONDS", set_duration, 0, "stay registered that long, then as --once"},
 	{"interactive", NULL, FLAG(interactive), "wait for commands on standard input"},
 	{"trace", NULL, FLAG(trace), "print every SIP message"},
-	{"fault", "NAME", set_fault, 0, "do one thing wrong, to test a P-CSCF; see below"},
+	{"fault", "NAME", fault_set, 0, "do one thing wrong, to test a P-CSCF; see below"},
 	{"version", NULL, FLAG(version), "print the version"},
 	{"help", NULL, FLAG(help), "print this"},
 };

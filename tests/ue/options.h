@@ -82,4 +82,7 @@ void options_help(FILE *out);
 
 const char *fault_name(enum ue_fault fault);
 
+/* By its name, or "none". Returns 0 or -EINVAL. */
+int fault_set(struct ue_options *o, const char *name);
+
 #endif

@@ -5,9 +5,10 @@
  * One REGISTER at a time: the first without an answer (in clear, or over the set in use), then,
  * after a 401, the second over a new set, made from the challenge and the P-CSCF's list. A 200 to
  * the second makes the new set current. What it replaces is dropped at once when the first was
- * unprotected; else it is still received on until something more comes over the new set, at most
- * --old-set seconds. A 200 to the first keeps the set in use and drops the offered one. A failure
- * never touches the current set. A list that nothing of ours can be started from ends the attempt.
+ * unprotected; else it is still received on until T1 after something more came over the new set, at
+ * most --old-set seconds. A 200 to the first keeps the set in use and drops the offered one. A
+ * failure never touches the current set. A list that nothing of ours can be started from ends the
+ * attempt.
  *
  * The time to renew and the end of the registration are kept here. Building the text is
  * register.c, the sets are set.c.
@@ -558,17 +559,19 @@ int reg_start(struct ue *ue, enum reg_aim aim)
 	return r;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The P-CSCF goes on with the old set until it has seen the new one used: what it sent by then, over
+ * TCP above all, may still be on its way. */
 void reg_note_use(struct ue *ue, const struct ue_set *set)
 {
 	struct ue_set *old = set_in(&ue->sets, SET_OLD);
 
-	if (set && old && set->state == SET_CURRENT)
-		set_remove(&ue->sets, old, "replaced");
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
+	if (set && old && set->state == SET_CURRENT && !txn_on_set(&ue->txns, old->id))
+		old->remove_ms = earlier(old->remove_ms, clock_ms() + ue->options.t1_ms);
 }
 
 int64_t reg_next_ms(struct ue *ue)
@@ -615,7 +618,8 @@ static void on_other_response(void *ctx, const struct sip_message *response,
 		    set ? "yes" : "no", set ? set->id : 0);
 }
 
-int reg_send_request(struct ue *ue, const char *method, const char *uri, const char *body)
+int reg_send_request(struct ue *ue, enum net_kind transport, const char *method, const char *uri,
+		     const char *body)
 {
 	static struct sip_text text;
 	struct ue_set *set = set_in(&ue->sets, SET_CURRENT);
@@ -624,16 +628,16 @@ int reg_send_request(struct ue *ue, const char *method, const char *uri, const c
 
 	if (!set)
 		return -ENOTCONN;
-	link = set_link(&ue->sets, set, ue->options.transport);
+	link = set_link(&ue->sets, set, transport);
 	r = txn_new_branch(branch);
 	if (r == 0)
-		r = request_write(ue, set, method, uri, body, branch, &text);
+		r = request_write(ue, set, transport, method, uri, body, branch, &text);
 	if (r == 0)
 		r = start_txn(ue, &text, branch, method, link, set->server_port,
 			      on_other_response);
 	if (r == 0)
 		event_print("sent", "method=%s transport=%s protected=yes set=%d", method,
-			    net_kind_name(ue->options.transport), set->id);
+			    net_kind_name(transport), set->id);
 	return r;
 }
 
@@ -652,7 +656,7 @@ int reg_send_clear(struct ue *ue)
 		return link;
 	r = txn_new_branch(branch);
 	if (r == 0)
-		r = request_write(ue, NULL, "OPTIONS", ue->options.impu, NULL, branch, &text);
+		r = request_write(ue, NULL, NET_UDP, "OPTIONS", ue->options.impu, NULL, branch, &text);
 	if (r == 0)
 		r = net_send(&ue->net, link, &ue->options.pcscf, set->server_port,
 			     (struct span){text.p, text.n});

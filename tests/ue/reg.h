@@ -47,7 +47,8 @@ void reg_wipe(struct reg *reg);
  * renew or to end. Returns 0 or -EBUSY, -ENOTCONN, or the error that stopped it. */
 int reg_start(struct ue *ue, enum reg_aim aim);
 
-/* A message came over @set: a newer set that is in use retires the old one. */
+/* A message came over @set: a newer set that is in use soon retires the old one, unless requests
+ * that were sent over that wait for their answers (TS 33.203 7.4.1a). */
 void reg_note_use(struct ue *ue, const struct ue_set *set);
 
 int64_t reg_next_ms(struct ue *ue);
@@ -55,7 +56,8 @@ void reg_tick(struct ue *ue, int64_t now_ms);
 
 /* Send something that is not a REGISTER over the current set, with Security-Verify: an OPTIONS or a
  * MESSAGE with @body (or NULL). Returns 0 or -ENOTCONN, ... */
-int reg_send_request(struct ue *ue, const char *method, const char *uri, const char *body);
+int reg_send_request(struct ue *ue, enum net_kind transport, const char *method, const char *uri,
+		     const char *body);
 
 /* An OPTIONS in clear to the protected server port: the P-CSCF must drop it. */
 int reg_send_clear(struct ue *ue);

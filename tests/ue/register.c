@@ -16,16 +16,9 @@
 
 #include "tests/ue/event.h"
 
-static const char *transport_name(const struct ue *ue, const struct ue_set *over)
-{
-	enum net_kind kind = over ? ue->options.transport : ue->options.clear_transport;
-
-	return kind == NET_TCP ? "TCP" : "UDP";
-}
-
 /* TS 24.229 5.1.1.2: in clear the address alone counts; under protection port_us. */
 static void put_via(struct sip_text *t, const struct ue *ue, const struct ue_set *over,
-		    const char *branch)
+		    enum net_kind transport, const char *branch)
 {
 	const struct ue_options *o = &ue->options;
 	const struct ip *ip = over ? &o->public_address : &o->via_address;
@@ -36,7 +29,7 @@ static void put_via(struct sip_text *t, const struct ue *ue, const struct ue_set
 				      : o->clear_port;
 	char text[IP_TEXT_BYTES];
 
-	sip_put(t, "Via: SIP/2.0/%s %s:%u;branch=%s%s\r\n", transport_name(ue, over),
+	sip_put(t, "Via: SIP/2.0/%s %s:%u;branch=%s%s\r\n", transport == NET_TCP ? "TCP" : "UDP",
 		ip_text(ip, text), over ? ue->sets.port_us : clear_port, branch,
 		!over && nat ? ";rport" : "");
 }
@@ -221,7 +214,7 @@ int register_write(struct ue *ue, const struct register_way *way, const char *br
 	snprintf(uri, sizeof(uri), "sip:%s", o->realm);
 	snprintf(params, sizeof(params), ";expires=%u", expires_s);
 	sip_put(ret, "REGISTER %s SIP/2.0\r\n", uri);
-	put_via(ret, ue, way->over, branch);
+	put_via(ret, ue, way->over, way->over ? o->transport : o->clear_transport, branch);
 	sip_put(ret, "Max-Forwards: 70\r\n");
 	sip_put(ret, "From: <%s>;tag=%s\r\nTo: <%s>\r\n", o->impu, ue->reg.tag, o->impu);
 	sip_put(ret, "Call-ID: %s\r\nCSeq: %u REGISTER\r\n", ue->reg.call_id, ++ue->reg.cseq);
@@ -251,8 +244,9 @@ static void put_routes(struct sip_text *t, const struct ue *ue, const struct ue_
 		sip_put(t, "Route: %s\r\n", ue->reg.service_route);
 }
 
-int request_write(struct ue *ue, const struct ue_set *set, const char *method, const char *uri,
-		  const char *body, const char *branch, struct sip_text *ret)
+int request_write(struct ue *ue, const struct ue_set *set, enum net_kind transport,
+		  const char *method, const char *uri, const char *body, const char *branch,
+		  struct sip_text *ret)
 {
 	const struct ue_options *o = &ue->options;
 	char call_id[33], tag[17];
@@ -262,7 +256,7 @@ int request_write(struct ue *ue, const struct ue_set *set, const char *method, c
 	ret->n = 0;
 	ret->full = false;
 	sip_put(ret, "%s %s SIP/2.0\r\n", method, uri);
-	put_via(ret, ue, set, branch);
+	put_via(ret, ue, set, transport, branch);
 	sip_put(ret, "Max-Forwards: 70\r\n");
 	if (set)
 		put_routes(ret, ue, set);

@@ -26,9 +26,10 @@ struct register_way {
 int register_write(struct ue *ue, const struct register_way *way, const char *branch,
 		   struct sip_text *ret);
 
-/* Write another request over @set (NULL: in clear, without security headers). */
-int request_write(struct ue *ue, const struct ue_set *set, const char *method, const char *uri,
-		  const char *body, const char *branch, struct sip_text *ret);
+/* Write another request over @set (NULL: in clear, without security headers) for @transport. */
+int request_write(struct ue *ue, const struct ue_set *set, enum net_kind transport,
+		  const char *method, const char *uri, const char *body, const char *branch,
+		  struct sip_text *ret);
 
 /* "Contact: <sip:user@address:port_us>" and @params. */
 void put_contact(struct sip_text *t, const struct ue *ue, const char *params);

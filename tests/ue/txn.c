@@ -163,6 +163,14 @@ bool txn_pending(const struct txn_table *table, const char *method)
 	return false;
 }
 
+bool txn_on_set(const struct txn_table *table, int set_id)
+{
+	for (int i = 0; i < TXN_MAX; i++)
+		if (table->txns[i].used && table->txns[i].set_id == set_id)
+			return true;
+	return false;
+}
+
 int64_t txn_next_ms(const struct txn_table *table)
 {
 	int64_t next = INT64_MAX;

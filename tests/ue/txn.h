@@ -74,6 +74,9 @@ void txn_drop(struct txn_table *table, const char *method);
 
 bool txn_pending(const struct txn_table *table, const char *method);
 
+/* Does a request that was sent over this set wait for its answer? */
+bool txn_on_set(const struct txn_table *table, int set_id);
+
 /* The time of the next work, INT64_MAX when there is none; and do what is due. */
 int64_t txn_next_ms(const struct txn_table *table);
 void txn_tick(struct txn_table *table, int64_t now_ms);

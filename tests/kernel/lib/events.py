@@ -6,6 +6,8 @@ An event is a dictionary that can be written down and done again. It names a set
 the event which made it gave it, so that a sequence stays meaningful when others are taken out.
 """
 
+import re
+
 PCSCFS = {"4": ("192.0.2.1", "192.0.2.2"), "6": ("2001:db8::1",)}
 NAT_VIA = {"4": "10.0.0.9", "6": "fd00::9"}
 # IMPI, name of the contact, addresses that it may be at
@@ -64,6 +66,8 @@ class Source:
         params = {"impi": impi, "ue": ue, "pcscf": self.random.choice(PCSCFS[version]),
                   "ck": self.random.randbytes(16).hex(), "ik": self.random.randbytes(16).hex(),
                   "security_client": self.header()}
+        if self.comes_back(event, impi, contact, params):
+            return
         if contact:
             params["contact"] = contact
         if self.random.random() < 0.2:
@@ -74,9 +78,27 @@ class Source:
             event["over"] = self.random.choice(own)
         elif self.random.random() < 0.04:
             event["over"] = self.random.randint(1, self.last_label + 1)
+        self.finish_offer(event, params)
+
+    def finish_offer(self, event, params):
         event.update({"as": self.label(), "params": params})
         params["transaction"] = f"z9hG4bK{event['as']}"
         self.offers = self.offers[-5:] + [event["as"]]
+
+    def comes_back(self, event, impi, contact, params):
+        """A phone that lost its state offers in clear what it offered before, with other SPIs."""
+        own = [one for one in self.model.sets.values()
+               if (one.impi, one.params.get("contact")) == (impi, contact)]
+        if not own or self.random.random() > 0.15:
+            return False
+        before = self.random.choice(own).params
+        spis = iter(range(*(self.random.randint(2000, 2**31) + i for i in (0, 2))))
+        header = before["security_client"]
+        for number in sorted(set(re.findall(r"spi(?:-[cs])?=\d+", header))):
+            header = header.replace(number, f"{number.split('=')[0]}={next(spis)}")
+        self.finish_offer(event, {**before, "ck": params["ck"], "ik": params["ik"],
+                                  "security_client": header})
+        return True
 
     def header(self):
         pair = self.random.random() < 0.2
