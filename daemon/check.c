@@ -14,7 +14,6 @@
 #include "daemon/event.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
