@@ -202,8 +202,7 @@ class Model:
 
     def _live_longer(self, one, expires):
         """TS 33.203 7.4.2a: the latest of all sets, or this registration."""
-        one.end = self.after(expires + MARGIN_S) if one.state == "temporary" else one.end
-        one.lengthen(self.after(expires + MARGIN_S))
+        one.end = self.after(expires + MARGIN_S)
         for two in self.of_contact(one.contact, "new", "current", "old"):
             if self.certain(two):
                 one.lengthen(two.end)
@@ -216,7 +215,7 @@ class Model:
         one = self.target(event, result, error, {"wrong_state"} if bad else set())
         if one is not None:
             demand(not bad, f"{event}: {result} for {one}")
-            self._live_longer(one, event["expires"])
+            one.lengthen(self.after(event["expires"] + MARGIN_S))
 
     def on_fail(self, event, result, error):
         one = self.sets.get(event["set"])
@@ -239,12 +238,20 @@ class Model:
         demand(None not in released and released <= set(meant)
                and released >= {one for one in meant if self.certain(one)},
                f"{event}: {result}, not {[str(one) for one in meant]}")
-        for one in meant:
-            if event["linger"] and one.state != "temporary":
-                one.state = "old"
-                one.shorten(self.after(event["linger"]))
-            else:
-                self._forget([one])
+        for two in meant:
+            self._release_one(event, two, two.label == event.get("set"))
+
+    def _release_one(self, event, one, named):
+        """The phone left: what is in use becomes old, what is old already goes. The network ended
+        it: they stay what they are."""
+        left = "set" in event
+        if not event["linger"] or one.state == "temporary" or \
+                left and one.state == "old" and not named:
+            self._forget([one])
+            return
+        if left:
+            one.state = "old"
+        one.shorten(self.after(event["linger"]))
 
     def on_check(self, event, result, error):
         one = self.sets.get(event["set"])
