@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Phones behind one NAT, a real one (nftables masquerade): ESP in UDP in tunnel mode, TS 33.203 Annex
-M. Two phones share one public address; the NAT's ports change under them, and the daemon follows by
-what the kernel tells it. Phones that cannot cross the NAT are refused. TAP.
+"""Phones behind one NAT, a real one (nftables masquerade): ESP in UDP in tunnel mode, TS 33.203
+Annex M. Two phones share one public address; the NAT's ports change under them, and the daemon
+follows by what the kernel tells it. Phones that cannot cross the NAT are refused. TAP.
 """
 
 import os
@@ -42,7 +42,8 @@ class Bed(sip_flow.Bed):
         netns.join(self.pcscf_host, self.nat, lab.DEVICE)
         netns.address(self.pcscf_host, lab.DEVICE, [f"{lab.PCSCF_4}/24"])
         netns.address(self.nat, lab.DEVICE, [f"{PUBLIC}/24"])
-        with self.nat.inside(), open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+        with self.nat.inside(), open("/proc/sys/net/ipv4/ip_forward", "w",
+                                     encoding="ascii") as file:
             file.write("1")
         self.homes = {number: self._home(f"{unique}-phone{number}", number)
                       for number in range(1, PHONES + 1)}
@@ -58,7 +59,7 @@ class Bed(sip_flow.Bed):
         return host
 
     def map_ports(self, ports):
-        """The NAT's outside ports for ESP in UDP: {phone: port}. What is under way loses its port."""
+        """The NAT's outside ports for ESP in UDP: {phone: port}. What is there loses its port."""
         rules = "".join(f"ip saddr 10.0.{number}.2 udp sport 4500 masquerade to :{port}\n"
                         for number, port in ports.items())
         self.in_nat("nft", "-f", "-", text=f"""
@@ -138,8 +139,9 @@ class Nat:
         self.tap.ok(ends == {frozenset((PUBLIC, lab.PCSCF_4))}
                     and all(sa.mode == "tunnel" for sa in sas) and len(sas) == 4,
                     f"N3: phone {number}: tunnel mode, its public address inside and outside", ends)
-        self.tap.ok(self.follows(number), f"N4: phone {number}: the port was learned from its first "
-                    "packet", shown["encap_port"], *(sa.encap for sa in sas))
+        self.tap.ok(self.follows(number),
+                    f"N4: phone {number}: the port was learned from its first packet",
+                    shown["encap_port"], *(sa.encap for sa in sas))
         answer = next(event["text"] for event in self.bed.messages(mark, "received")
                       if "Security-Verify" in event["text"])
         self.tap.ok(f"{PUBLIC}:{shown['phone']['port_s']}" in answer.split("\r\n")[1],
@@ -195,7 +197,8 @@ class Nat:
         reasons = [event["result"].get("reason") for event in
                    self.bed.find("pcscf", "verdict", mark)]
         self.tap.ok("flow_in_use" in reasons and not self.sets_of(3),
-                    "D9: a phone behind the same NAT with the port-s of another is refused", reasons)
+                    "D9: a phone behind the same NAT with the port-s of another is refused",
+                    reasons)
         self.leave(phone)
 
     def without_udp_enc_tun(self):
@@ -206,7 +209,8 @@ class Nat:
         self.tap.ok(why and all((one["verdict"], one.get("reason")) == ("drop", "nat_refused")
                                 for one in why) and not self.bed.messages(mark, "sent")
                     and not self.sets_of(3),
-                    "N2: a phone that does not offer UDP-enc-tun is discarded in silence", said, *why)
+                    "N2: a phone that does not offer UDP-enc-tun is discarded in silence",
+                    said, *why)
         self.leave(phone)
 
     def leave(self, phone):

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Random sequences of events on a real kernel: offers of several phones at IPv4 and IPv6 addresses in
-both dialects and all modes, confirmed, failed, extended, released, used, repeated, forgotten; other
-programs' SAs and policies come and go. After each step the daemon's list is held against a model,
-and the kernel, read by a dump of its own, against that list: addresses, ports, keys, modes, reqids,
-limits, policies; nothing is missing, nothing too much, strangers' objects are untouched. TAP.
+"""Random sequences of events on a real kernel: offers of several phones at IPv4 and IPv6 addresses
+in both dialects and all modes, confirmed, failed, extended, released, used, repeated, forgotten;
+other programs' SAs and policies come and go. After each step the daemon's list is held against a
+model, and the kernel, read by a dump of its own, against that list: addresses, ports, keys, modes,
+reqids, limits, policies; nothing is missing, nothing too much, strangers' objects are untouched.
+TAP.
 
-    SECAGREE_RANDOM_SECONDS   how long, 75 by default
+    SECAGREE_RANDOM_SECONDS   how long, 90 by default
     SECAGREE_RANDOM_STEPS     how many steps instead
     SECAGREE_RANDOM_SEED      the seed of the first sequence, else a new one
 
@@ -194,16 +195,14 @@ class Player:
                 self.checker.hold(self.model.sets.values())
                 return
             except Mismatch:
-                (again,), span = self.ask(("sa.list", {}))
-                if self.same(listed, again):
+                before = self.states(listed)
+                (listed,), span = self.ask(("sa.list", {}))
+                if self.states(listed) == before:
                     raise
-                listed = again
 
     @staticmethod
-    def same(listed, again):
-        """The same sets in the same states?"""
-        return [[(row["set"], row["state"]) for row in one[0]["sets"]] for one in (listed,)] == \
-            [[(row["set"], row["state"]) for row in one[0]["sets"]] for one in (again,)]
+    def states(listed):
+        return [(row["set"], row["state"]) for row in listed[0]["sets"]]
 
     def show(self, label):
         """What sa.show says of a new set is what was agreed on."""
@@ -213,7 +212,8 @@ class Player:
             return
         demand(not reason, f"{one}: sa.show: {reason}")
         told = {(sa["src"], sa["dst"], sa["proto"], sa["spi"]):
-                (sa["mode"], sa["sport"], sa["dport"], sa.get("lost", False)) for sa in shown["sas"]}
+                (sa["mode"], sa["sport"], sa["dport"], sa.get("lost", False))
+                for sa in shown["sas"]}
         wanted = {key: (sa["mode"], sa["sport"], sa["dport"], False)
                   for key, sa in one.sas.items()}
         demand(told == wanted, f"{one}: sa.show has {told}")
@@ -281,7 +281,7 @@ def sequence(player, seed):
 
 
 def replay(history):
-    """The same events on a fresh host; the reason why it fails and after how many steps, or None."""
+    """The same events on a fresh host; why it fails and after how many steps, or None."""
     with lab.Lab(listeners()) as bed:
         player = Player(bed)
         for number, event in enumerate(history, 1):
@@ -339,7 +339,7 @@ class Shrinker:
 class Test:
     def __init__(self, tap):
         self.tap = tap
-        self.seconds = float(os.environ.get("SECAGREE_RANDOM_SECONDS", 75))
+        self.seconds = float(os.environ.get("SECAGREE_RANDOM_SECONDS", 90))
         self.steps = int(os.environ.get("SECAGREE_RANDOM_STEPS", 0))
         self.seed = int(os.environ.get("SECAGREE_RANDOM_SEED") or secrets.randbelow(10**9))
 

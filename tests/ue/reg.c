@@ -564,8 +564,8 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* The P-CSCF goes on with the old set until it has seen the new one used: what it sent by then, over
- * TCP above all, may still be on its way. */
+/* The P-CSCF goes on with the old set until it has seen the new one used: what it sent by then,
+ * over TCP above all, may still be on its way. */
 void reg_note_use(struct ue *ue, const struct ue_set *set)
 {
 	struct ue_set *old = set_in(&ue->sets, SET_OLD);

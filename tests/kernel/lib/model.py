@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the daemon should do with a sequence of calls, worked out from TS 33.203 7.4 and the manual of
-the control protocol: which sets there are, in which states, until when.
+"""What the daemon should do with a sequence of calls, worked out from TS 33.203 7.4 and the manual
+of the control protocol: which sets there are, in which states, until when.
 
 Time is real, so an end is a span: from the earliest to the latest moment at which the daemon may
 have set its timer. Within such a span both outcomes are right, outside only one is.
@@ -111,7 +111,7 @@ class Model:
         getattr(self, f"on_{what}")(event, result, error)
 
     def target(self, event, result, error, may_fail):
-        """The set of a call that names one, when it went well. @may_fail: reasons that are right."""
+        """The set of a call that names one, if it went well. @may_fail: reasons that are right."""
         one = self.sets.get(event["set"])
         if one is None:
             demand(error == "unknown_set", f"{event}: {error or result} for an unknown set")
