@@ -43,7 +43,7 @@ secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
 secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
 secagreed_LIBS   := -losipparser2
 secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
-	lines.c plan.c refusal.c security_server.c sip_agree.c) \
+	lines.c plan.c refusal.c security_server.c sip_agree.c wipe.c) \
 	xfrm/algo.c xfrm/ip.c
 secagreectl_PKG  := libcrypto jansson libconfuse
 secagreectl_LIBS := -losipparser2

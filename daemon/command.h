@@ -5,6 +5,8 @@
 #ifndef DAEMON_COMMAND_H
 #define DAEMON_COMMAND_H
 
+#include <sys/socket.h>
+
 #include "daemon/audit.h"
 #include "daemon/params.h"
 #include "daemon/sa_table.h"
@@ -31,6 +33,7 @@ struct daemon {
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
 	uint64_t calls[COMMAND_MAX][CALL_RESULTS]; /* by row of COMMANDS */
+	const struct ucred *peer; /* during a call: who asks; NULL = by RESP2 or HTTP */
 	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */
 };
 
@@ -52,7 +55,8 @@ extern const struct command COMMANDS[];
 const struct command *command_find(const char *name);
 
 command_fn command_sa_offer, command_sa_check, command_sa_confirm, command_sa_fail,
-	command_sa_extend, command_sa_release, command_sa_route, command_sa_list, command_sa_show;
+	command_sa_extend, command_sa_release, command_sa_route, command_sa_list, command_sa_show,
+	command_sa_export_keys;
 command_fn command_sip_request, command_sip_response;
 command_fn command_agreement_parse, command_agreement_select, command_agreement_compare,
 	command_agreement_decide;

@@ -69,7 +69,7 @@ struct reader {
 	struct {
 		const cfg_opt_t *option;
 		int line;
-	} noted[12 + CONFIG_MAX_LISTENERS * 40];
+	} noted[16 + CONFIG_MAX_LISTENERS * 40];
 	size_t noted_count;
 };
 
@@ -450,6 +450,7 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_SEC("socket", SOCKET_OPTIONS, CFGF_NONE),
 	CFG_SEC("http", HTTP_OPTIONS, CFGF_NONE),
 	CFG_STR("log-level", "info", CFGF_NONE),
+	CFG_STR("allow-key-export", "off", CFGF_NONE),
 	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
 	CFG_INT_CB("max-connections", 64, CFGF_NONE, decimal),
 	CFG_INT_CB("audit-interval", 300, CFGF_NONE, decimal),
@@ -736,13 +737,17 @@ static int read_listeners(cfg_t *cfg, struct config *c)
 
 static int read_top(cfg_t *cfg, struct config *c)
 {
-	if (word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
+	int allow_key_export;
+
+	if (word_value(cfg, "allow-key-export", ON_OFF, &allow_key_export) < 0 ||
+	    word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
 	    number(cfg, "max-sets", 1, 4000000, &c->max_sets) < 0 ||
 	    number(cfg, "max-connections", 1, 4096, &c->max_connections) < 0 ||
 	    number(cfg, "audit-interval", 0, MAX_SECONDS, &c->audit_interval_s) < 0 ||
 	    read_socket(cfg_getsec(cfg, "socket"), &c->socket) < 0 ||
 	    read_http(cfg_getsec(cfg, "http"), c) < 0)
 		return -EINVAL;
+	c->allow_key_export = allow_key_export;
 	return read_listeners(cfg, c);
 }
 

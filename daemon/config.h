@@ -81,6 +81,7 @@ struct config {
 	uint32_t max_sets;
 	uint32_t max_connections;
 	uint32_t audit_interval_s; /* 0 = no audit but those that are asked for */
+	bool allow_key_export;
 	int log_level; /* LOG_ERR .. LOG_DEBUG of syslog.h */
 	struct config_listener listeners[CONFIG_MAX_LISTENERS];
 	size_t listener_count;

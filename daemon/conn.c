@@ -9,8 +9,9 @@
  * connection after one last answer; no other notices. HTTP connections, which strangers may reach,
  * have a time by which a request must be there.
  *
- * Input is kept in a buffer of the connection's own, since it carries keys and must be wiped;
- * output never does.
+ * Input carries keys, and so may output (sa.export_keys). Input is kept in a buffer of the
+ * connection's own and wiped; output is libevent's, which wipes what it frees (conn_init). What is
+ * on its way through the kernel is out of reach.
  */
 #include "daemon/conn.h"
 #include "daemon/event_json.h"
@@ -20,6 +21,7 @@
 #include "daemon/http.h"
 #include "daemon/resp.h"
 #include "daemon/rpc.h"
+#include "daemon/wipe.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -37,6 +39,7 @@ struct conn {
 	struct daemon *daemon;
 	enum conn_door door;
 	int fd;
+	struct ucred peer; /* who connected */
 	void (*closed)(struct conn *conn, void *arg);
 	void *arg;
 	struct event *reader, *writer;
@@ -91,7 +94,7 @@ static void put(struct conn *c, char *bytes, size_t n)
 {
 	if (bytes && evbuffer_add(c->out, bytes, n) < 0)
 		c->closing = true;
-	free(bytes);
+	wipe_free(bytes);
 }
 
 static void put_line(struct conn *c, char *text)
@@ -99,7 +102,7 @@ static void put_line(struct conn *c, char *text)
 	if (text && (evbuffer_add(c->out, text, strlen(text)) < 0 ||
 		     evbuffer_add(c->out, "\n", 1) < 0))
 		c->closing = true;
-	free(text);
+	wipe_free(text);
 }
 
 /* ---- framings ---- */
@@ -110,8 +113,10 @@ static long take_json(struct conn *c, const char *in, size_t len)
 
 	if (n > 0) {
 		c->daemon->caller = &c->subscriber;
+		c->daemon->peer = &c->peer;
 		put_line(c, rpc_handle(c->daemon, in, (size_t)n));
 		c->daemon->caller = NULL;
+		c->daemon->peer = NULL;
 	} else if (n < 0) {
 		put_line(c, rpc_parse_error(n == -E2BIG
 						    ? "the value is too large or too deep"
@@ -349,6 +354,22 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	conn_end(arg);
 }
 
+void conn_init(void)
+{
+	event_set_mem_functions(malloc, wipe_realloc, wipe_free);
+}
+
+/* Who is not known is nobody. */
+static struct ucred peer_of(int fd)
+{
+	struct ucred peer;
+	socklen_t bytes = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
+		peer = (struct ucred){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	return peer;
+}
+
 struct conn *conn_new(struct event_base *loop, struct daemon *d, enum conn_door door, int fd,
 		      void (*closed)(struct conn *conn, void *arg), void *arg)
 {
@@ -358,6 +379,7 @@ struct conn *conn_new(struct event_base *loop, struct daemon *d, enum conn_door 
 		return NULL;
 	c->daemon = d;
 	c->door = door;
+	c->peer = peer_of(fd);
 	c->closed = closed;
 	c->arg = arg;
 	c->fd = -1; /* the caller's until all is there */

@@ -19,6 +19,9 @@ enum conn_door {
 
 struct conn;
 
+/* Have libevent wipe what it frees. Call once, before any other use of it. */
+void conn_init(void);
+
 /* Serve the connected socket @fd, which is the connection's from here on; on failure it is the
  * caller's still. @closed is called when the connection has ended by itself, before it is freed.
  * NULL when memory is short. */

@@ -1,47 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What all framings share: the look-up of a method, the check of its params, the error object, and
- * the counting of both. Requests carry CK and IK, so all memory of jansson is wiped when it is
- * freed; results and errors never carry any. Knows no framing, no sockets and no ids of requests.
+ * the counting of both. Requests carry CK and IK, and one result keys of SAs, so all memory of
+ * jansson is wiped when it is freed. Knows no framing, no sockets and no ids of requests.
  */
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/frame_json.h"
+#include "daemon/wipe.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory that forgets ---- */
-
-union block {
-	size_t bytes;
-	max_align_t align;
-};
-
-static void *wiping_malloc(size_t bytes)
-{
-	union block *block = bytes < SIZE_MAX / 2 ? malloc(sizeof(*block) + bytes) : NULL;
-
-	if (!block)
-		return NULL;
-	block->bytes = bytes;
-	return block + 1;
-}
-
-static void wiping_free(void *p)
-{
-	union block *block = p ? (union block *)p - 1 : NULL;
-
-	if (!block)
-		return;
-	explicit_bzero(p, block->bytes);
-	free(block);
-}
-
 void dispatch_init(void)
 {
-	json_set_alloc_funcs(wiping_malloc, wiping_free);
+	json_set_alloc_funcs(malloc, wipe_free);
 	json_object_seed(0);
 }
 

@@ -28,6 +28,7 @@ static const struct {
 	[EVENT_SET_STATE] = { "set-state", LOG_INFO },
 	[EVENT_SET_MOVED] = { "set-moved", LOG_INFO },
 	[EVENT_SET_LOST] = { "set-lost", LOG_WARNING },
+	[EVENT_KEYS_EXPORTED] = { "keys-exported", LOG_NOTICE },
 	[EVENT_REQUEST_REFUSED] = { "refused", LOG_NOTICE },
 	[EVENT_MESSAGE_REFUSED] = { "message-refused", LOG_NOTICE },
 	[EVENT_SIP_REFUSED] = { "sip-refused", LOG_NOTICE },

@@ -5,6 +5,7 @@
  * the kernel again. One loop, one thread.
  */
 #include "daemon/command.h"
+#include "daemon/conn.h"
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
 #include "daemon/encap.h"
@@ -196,6 +197,7 @@ static int start(struct running *r, const struct config *config)
 
 	r->daemon.config = config;
 	r->daemon.started_ms = clock_monotonic_ms();
+	conn_init();
 	r->loop = event_base_new();
 	if (!r->loop || hash_init() < 0) {
 		log_line(LOG_ERR, "no event loop: out of memory?");

@@ -77,16 +77,22 @@ static void add_counters(json_t *sa, const struct xfrm_sa_stats *stats)
 	json_object_set_new(sa, "integrity_failed", json_integer(stats->integrity_failed));
 }
 
-static json_t *sa_json(const struct sa_set *set, const struct xfrm_sa *sa)
+json_t *set_json_sa(const struct sa_set *set, const struct xfrm_sa *sa)
 {
 	const bool in = ip_equal(&sa->id.dst, &set->listener->address);
-	struct xfrm_sa_stats stats;
-	json_t *json = json_pack("{s:s, s:I, s:o, s:o, s:i, s:i, s:s, s:s}", "direction",
+
+	return json_pack("{s:s, s:I, s:o, s:o, s:i, s:i, s:s, s:s}", "direction",
 				 in ? "in" : "out", "spi", (json_int_t)sa->id.spi, "src",
 				 address_json(&sa->src), "dst", address_json(&sa->id.dst), "sport",
 				 sa->sel.sport, "dport", sa->sel.dport, "proto",
 				 sa->id.proto == IPPROTO_AH ? "ah" : "esp", "mode",
 				 sa->mode == XFRM_TUNNEL ? "tunnel" : "transport");
+}
+
+static json_t *counted_sa_json(const struct sa_set *set, const struct xfrm_sa *sa)
+{
+	json_t *json = set_json_sa(set, sa);
+	struct xfrm_sa_stats stats;
 
 	if (!json)
 		return NULL;
@@ -122,7 +128,7 @@ json_t *set_json_full(const struct sa_set *set)
 	json_object_set_new(json, "security_server", json_string(set->security_server));
 	sa_set_plan(set, &plan);
 	for (size_t i = 0; i < plan.sa_count; i++)
-		json_array_append_new(sas, sa_json(set, &plan.sas[i]));
+		json_array_append_new(sas, counted_sa_json(set, &plan.sas[i]));
 	json_object_set_new(json, "sas", sas);
 	return json;
 }

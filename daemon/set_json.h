@@ -17,6 +17,9 @@ json_t *set_json_endpoint(const struct ip_addr *address, const struct ipsec_endp
 /* One line of sa.list. */
 json_t *set_json_brief(const struct sa_set *set);
 
+/* What names an SA of @set, and what it is for. */
+json_t *set_json_sa(const struct sa_set *set, const struct xfrm_sa *sa);
+
 /* sa.show: with the SAs and their counters, asked from the kernel. */
 json_t *set_json_full(const struct sa_set *set);
 

@@ -143,6 +143,17 @@ bad:
 	return -EINVAL;
 }
 
+void text_to_hex(const uint8_t *bytes, size_t len, char *ret)
+{
+	static const char DIGITS[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		*ret++ = DIGITS[bytes[i] >> 4];
+		*ret++ = DIGITS[bytes[i] & 0xf];
+	}
+	*ret = '\0';
+}
+
 void text_out_init(struct text_out *out, char *buf, size_t cap)
 {
 	*out = (struct text_out){.buf = buf, .cap = cap};

@@ -51,6 +51,9 @@ int text_to_u32(struct span s, size_t max_digits, uint32_t max, uint32_t *ret_va
  * failure @ret has been cleared, since what it held may have been half a key. */
 int text_from_hex(struct span s, uint8_t *ret, size_t len);
 
+/* 2*@len lower case digits and NUL into @ret. */
+void text_to_hex(const uint8_t *bytes, size_t len, char *ret);
+
 /* A text under construction in somebody's buffer, terminated by NUL at every moment. What does not
  * fit is cut and remembered. */
 struct text_out {

@@ -101,6 +101,9 @@ int msg_get_sa(void *buf, size_t cap, const struct xfrm_sa_id *id);
 int msg_get_counters(void *buf, size_t cap, const struct xfrm_sa_id *id);
 
 int msg_read_sa(const struct nlmsghdr *nlh, struct xfrm_dump_sa *ret);
+/* -EBADMSG: it has no algorithm; -EOPNOTSUPP: one that is none of ours. @ret is untouched then, and
+ * secret else. */
+int msg_read_keys(const struct nlmsghdr *nlh, struct xfrm_sa_keys *ret);
 int msg_read_counters(const struct nlmsghdr *nlh, struct xfrm_sa_stats *ret);
 struct xfrm_sa_id msg_read_sa_id(const struct xfrm_usersa_id *id);
 

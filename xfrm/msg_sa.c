@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages about SAs: NEWSA, UPDSA, DELSA, GETSA, GETAE, and the answers to the last two.
+ * Messages about SAs: NEWSA, UPDSA, DELSA, GETSA, GETAE, and the answers to the last two. Keys are
+ * read out of an answer only where they are asked for (msg_read_keys).
  *
  * Each message is put together from small parts: identity and selector, lifetime, algorithms,
  * encapsulation, replay window. The caller owns the memory and wipes it; keys are written straight
@@ -312,6 +313,62 @@ int msg_read_sa(const struct nlmsghdr *nlh, struct xfrm_dump_sa *ret)
 	};
 	read_lifetime(&info.curlft, &ret->stats);
 	return 0;
+}
+
+static enum xfrm_algo_id find_algo(enum xfrm_algo_kind kind, const struct xfrm_algo_auth *head)
+{
+	for (int id = XFRM_ALGO_NONE + 1; id < XFRM_ALGO_COUNT; id++) {
+		const struct xfrm_algo_info *info = xfrm_algo_info((enum xfrm_algo_id)id);
+
+		if (info->kind == kind && !strncmp(head->alg_name, info->name,
+						   sizeof(head->alg_name)) &&
+		    head->alg_key_len == info->key_bytes * 8 &&
+		    head->alg_trunc_len == info->icv_bits)
+			return (enum xfrm_algo_id)id;
+	}
+	return XFRM_ALGO_NONE;
+}
+
+/* A missing attribute is XFRM_ALGO_NONE. The attributes of all kinds begin alike: name, bits of the
+ * key, and, except for ciphers, bits of the ICV. */
+static int read_key(const struct nlmsghdr *nlh, uint16_t type, enum xfrm_algo_kind kind,
+		    struct xfrm_key *ret)
+{
+	const size_t head_bytes = kind == XFRM_KIND_CRYPT ? sizeof(struct xfrm_algo)
+							  : sizeof(struct xfrm_algo_auth);
+	const struct nlattr *attr = msg_attr(nlh, sizeof(struct xfrm_usersa_info), type,
+					     head_bytes);
+	struct xfrm_algo_auth head = {0};
+	size_t key_bytes;
+
+	if (!attr)
+		return 0;
+	memcpy(&head, mnl_attr_get_payload(attr), head_bytes);
+	ret->algo = find_algo(kind, &head);
+	key_bytes = xfrm_algo_info(ret->algo)->key_bytes;
+	if (ret->algo == XFRM_ALGO_NONE)
+		return -EOPNOTSUPP;
+	if (mnl_attr_get_payload_len(attr) < head_bytes + key_bytes)
+		return -EBADMSG;
+	memcpy(ret->bytes, (const uint8_t *)mnl_attr_get_payload(attr) + head_bytes, key_bytes);
+	return 0;
+}
+
+int msg_read_keys(const struct nlmsghdr *nlh, struct xfrm_sa_keys *ret)
+{
+	struct xfrm_sa_keys keys = {0};
+	int err = read_key(nlh, XFRMA_ALG_AUTH_TRUNC, XFRM_KIND_AUTH, &keys.auth);
+
+	if (!err)
+		err = read_key(nlh, XFRMA_ALG_CRYPT, XFRM_KIND_CRYPT, &keys.enc);
+	if (!err && keys.enc.algo == XFRM_ALGO_NONE)
+		err = read_key(nlh, XFRMA_ALG_AEAD, XFRM_KIND_AEAD, &keys.enc);
+	if (!err && keys.auth.algo == XFRM_ALGO_NONE && keys.enc.algo == XFRM_ALGO_NONE)
+		err = -EBADMSG;
+	if (!err)
+		*ret = keys;
+	explicit_bzero(&keys, sizeof(keys));
+	return err;
 }
 
 int msg_read_counters(const struct nlmsghdr *nlh, struct xfrm_sa_stats *ret)

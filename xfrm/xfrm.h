@@ -211,6 +211,18 @@ int xfrm_get_sa_counters(struct xfrm *x, const struct xfrm_sa_id *id, struct xfr
 /* The same and lifetime and failure counts (GETSA; the kernel's answer has keys and is wiped). */
 int xfrm_get_sa(struct xfrm *x, const struct xfrm_sa_id *id, struct xfrm_sa_stats *ret);
 
+/* The keys of one SA. Secret: whoever has one wipes it. */
+struct xfrm_sa_keys {
+	struct xfrm_key auth, enc; /* as in struct xfrm_sa */
+};
+
+/* The keys that the SA with this name and @reqid has at this moment (GETSA; the kernel's answer is
+ * wiped). -ESRCH: there is none, or it is somebody else's; -EPERM: CAP_NET_ADMIN is missing;
+ * -EACCES: the kernel is locked down and gives zeros instead (kernel_lockdown(7));
+ * -EOPNOTSUPP: of algorithms that have no xfrm_algo_id. */
+int xfrm_get_sa_keys(struct xfrm *x, const struct xfrm_sa_id *id, uint32_t reqid,
+		     struct xfrm_sa_keys *ret);
+
 /* The policy with this direction, selector and if_id: its index, template. -ENOENT: none. */
 int xfrm_get_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id,
 		    struct xfrm_policy *ret);

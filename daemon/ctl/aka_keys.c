@@ -18,17 +18,6 @@ void aka_keys_wipe(struct aka_keys *keys)
 	explicit_bzero(keys, sizeof(*keys));
 }
 
-void hex_format(const uint8_t *bytes, size_t len, char *buf)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < len; i++) {
-		*buf++ = digits[bytes[i] >> 4];
-		*buf++ = digits[bytes[i] & 0xf];
-	}
-	*buf = 0;
-}
-
 static struct span trim_end(struct span s)
 {
 	while (s.n && (text_is_wsp((unsigned char)s.p[s.n - 1]) || s.p[s.n - 1] == '\r'))

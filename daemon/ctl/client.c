@@ -4,8 +4,8 @@
  * as often as the caller likes on one connection. secagreed-control(7).
  *
  * It blocks, with a limit on how long; it does not retry and does not look into the reply beyond
- * its being the one to its request. Requests may hold keys: their text is wiped as soon as it is
- * sent.
+ * its being the one to its request. Requests may hold keys, and so may replies: a request's text
+ * is wiped as soon as it is sent, the buffer of replies when it is left.
  */
 #include <errno.h>
 #include <grp.h>
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "daemon/ctl/ctl.h"
+#include "daemon/wipe.h"
 
 #define CLIENT_TIMEOUT_S       60
 #define CLIENT_CHUNK_BYTES     65536U
@@ -82,7 +83,7 @@ int client_open(const char *path, struct client *ret, char *ret_why, size_t why_
 void client_close(struct client *client)
 {
 	close(client->fd);
-	free(client->buf);
+	wipe_free(client->buf);
 }
 
 static int send_all(int fd, const char *p, size_t n)
@@ -131,7 +132,7 @@ static int make_room(struct client *client)
 		return 0;
 	if (cap > CLIENT_MAX_REPLY_BYTES)
 		return -EMSGSIZE;
-	buf = realloc(client->buf, cap);
+	buf = wipe_realloc(client->buf, cap);
 	if (!buf)
 		return -ENOMEM;
 	client->buf = buf;

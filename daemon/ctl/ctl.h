@@ -90,6 +90,9 @@ const char *options_text(const json_t *args, const char *key);
  * could not be written. */
 int output_json(json_t *json, int status);
 
+/* The same with a JSON string, which is printed as text. */
+int output_text(json_t *string);
+
 /* The error of a question that needs no daemon: {"error":{"reason","detail","offset"}} on standard
  * output; @offset below 0 is left out. Returns CTL_REFUSED. */
 int output_error(const char *reason, const char *detail, long offset);
@@ -124,9 +127,6 @@ struct aka_keys {
  * Returns 0, -EINVAL or a read's -errno, both with @ret_why. */
 int aka_keys_read(int fd, struct aka_keys *ret, char *ret_why, size_t why_cap);
 void aka_keys_wipe(struct aka_keys *keys);
-
-/* 2*@len lower case digits and NUL into @buf. */
-void hex_format(const uint8_t *bytes, size_t len, char *buf);
 
 /* ---- client.c ---- */
 
@@ -195,6 +195,6 @@ void human_text(FILE *f, const char *text);
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_audit, ctl_methods,
 	ctl_version, ctl_monitor, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide,
-	ctl_keys;
+	ctl_keys, ctl_export_keys;
 
 #endif

@@ -41,7 +41,7 @@ static json_t *key_json(const struct xfrm_key *key, bool with_icv)
 	char hex[2 * XFRM_MAX_KEY_BYTES + 1];
 	json_t *json;
 
-	hex_format(key->bytes, info->key_bytes, hex);
+	text_to_hex(key->bytes, info->key_bytes, hex);
 	json = json_pack("{s:s, s:s}", "algorithm", info->name, "key", hex);
 	explicit_bzero(hex, sizeof(hex));
 	if (with_icv &&

@@ -6,16 +6,16 @@
  * request to the daemon's control socket. The list below drives both the dispatch and the usage text; what
  * a subcommand takes stands in its own table, beside its function.
  *
- * Keys may pass through (offer, keys), so every allocation of the JSON library is wiped when it is
+ * Keys may pass through (offer, keys, export-keys), so every allocation of the JSON library is wiped when it is
  * freed. They are never taken from the command line, which every user of the machine can read.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/config.h"
 #include "daemon/ctl/ctl.h"
+#include "daemon/wipe.h"
 
 #ifndef SECAGREED_VERSION
 #define SECAGREED_VERSION "unknown"
@@ -24,18 +24,12 @@
 static const struct ctl_command *const commands[] = {
 	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_fail,    &ctl_extend,  &ctl_release,
 	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_audit,   &ctl_methods,
-	&ctl_version, &ctl_monitor, &ctl_call, &ctl_parse, &ctl_select, &ctl_compare, &ctl_decide,
+	&ctl_version, &ctl_export_keys, &ctl_monitor, &ctl_call, &ctl_parse, &ctl_select,
+	&ctl_compare, &ctl_decide,
 	&ctl_keys,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
-
-static void wiping_free(void *p)
-{
-	if (p)
-		explicit_bzero(p, malloc_usable_size(p));
-	free(p);
-}
 
 static const struct ctl_command *find_command(const char *name)
 {
@@ -51,7 +45,7 @@ static void print_commands(FILE *f, bool of_daemon)
 		bool asks = commands[i]->method != NULL;
 
 		if (asks == of_daemon)
-			fprintf(f, "  %-10s %s\n", commands[i]->name, commands[i]->help);
+			fprintf(f, "  %-11s %s\n", commands[i]->name, commands[i]->help);
 	}
 }
 
@@ -154,7 +148,7 @@ int main(int argc, char **argv)
 	json_t *args;
 	int status;
 
-	json_set_alloc_funcs(malloc, wiping_free);
+	json_set_alloc_funcs(malloc, wipe_free);
 	args = json_object();
 	if (!args) {
 		fputs("secagreectl: out of memory\n", stderr);

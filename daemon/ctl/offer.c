@@ -40,7 +40,7 @@ static int add_key(json_t *params, const char *name, const uint8_t key[static KE
 	char hex[2 * KEYMAT_AKA_BYTES + 1];
 	int r;
 
-	hex_format(key, KEYMAT_AKA_BYTES, hex);
+	text_to_hex(key, KEYMAT_AKA_BYTES, hex);
 	r = json_object_set_new(params, name, json_string(hex));
 	explicit_bzero(hex, sizeof(hex));
 	return r;

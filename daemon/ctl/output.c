@@ -7,11 +7,11 @@
  * in full is an error of the program, whatever the answer was.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/ctl/ctl.h"
+#include "daemon/wipe.h"
 
 static int write_all(int fd, const char *p, size_t n)
 {
@@ -28,9 +28,9 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-int output_json(json_t *json, int status)
+/* NULL = out of memory */
+static int write_line(const char *text)
 {
-	char *text = json ? json_dumps(json, AGREEMENT_JSON_FLAGS) : NULL;
 	int r = -ENOMEM;
 
 	if (text) {
@@ -39,13 +39,28 @@ int output_json(json_t *json, int status)
 			r = write_all(STDOUT_FILENO, text, strlen(text));
 		if (r == 0)
 			r = write_all(STDOUT_FILENO, "\n", 1);
-		explicit_bzero(text, strlen(text));
 	}
 	if (r < 0)
 		fprintf(stderr, "secagreectl: standard output: %s\n", strerror(-r));
-	free(text);
+	return r;
+}
+
+int output_json(json_t *json, int status)
+{
+	char *text = json ? json_dumps(json, AGREEMENT_JSON_FLAGS) : NULL;
+	int r = write_line(text);
+
+	wipe_free(text);
 	json_decref(json);
 	return r < 0 ? CTL_REFUSED : status;
+}
+
+int output_text(json_t *string)
+{
+	int r = write_line(json_string_value(string));
+
+	json_decref(string);
+	return r < 0 ? CTL_REFUSED : CTL_YES;
 }
 
 json_t *output_error_json(const char *reason, const char *detail, long offset)
