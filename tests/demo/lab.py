@@ -121,6 +121,7 @@ class Lab:
         self.phone_count = 0
         self.newest_phone = None
         self.may_happen = ()  # "failed": phones are expected to fail
+        self.daemon_settings = {}  # keys of secagreed.conf outside of sections
 
     def __enter__(self):
         return self
@@ -154,7 +155,7 @@ class Lab:
     def start_daemon(self):
         path = os.path.join(self.directory, "secagreed.conf")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(daemon_config(self.control_path, self.listeners))
+            file.write(daemon_config(self.control_path, self.listeners, self.daemon_settings))
         self.daemon = self._start("secagreed", [os.path.join(BUILD, "secagreed"), "--config", path,
                                                 "--foreground"], self.pcscf_host, plain)
         self.until(self._daemon_answers, "the daemon answers on its socket")
@@ -283,8 +284,9 @@ def listener(name, address, server_port=6100, client_ports=(6104, 6107), **setti
             "client_ports": list(range(first, last + 1)), "settings": settings}
 
 
-def daemon_config(path, listeners):
+def daemon_config(path, listeners, settings):
     text = f'socket {{ path = "{path}"  mode = "0600"  group = "root" }}\nlog-level = "debug"\n'
+    text += "".join(f"{key} = {value}\n" for key, value in settings.items())
     for one in listeners:
         ports = one["client_ports"]
         text += (f'listener {one["name"]} {{\n    address = "{one["address"]}"\n'
