@@ -256,7 +256,7 @@ def check_reasons(page):
         T.ok(told[token] == true[token], f"{token}: its reply and verdict are those of the code",
              f"page {told[token]}", f"code {true[token]}")
     methods = "\n".join(manual.sections(page, "Sh")["METHODS"])
-    named = set(re.findall(r"\b[a-z]+_[a-z_]+|\blimit\b|\binternal\b",
+    named = set(re.findall(r"\b[a-z]+_[a-z_]+|\blimit\b|\bdenied\b|\binternal\b",
                            "\n".join(re.findall(r"^\.Er .*", methods, re.M))))
     same("the methods name each reason that there is", named - {"bad_params"}, true)
     outside = set(re.findall(r'"(bad_\w+|unknown_\w+)"', manual.read("daemon", "dispatch.c")))
@@ -269,6 +269,7 @@ def check_limits(page):
     sources = "".join(manual.read(*path) for path in (
         ("daemon", "frame_json.h"), ("daemon", "rpc.h"), ("daemon", "sa_set.c"),
         ("daemon", "conn.c"), ("daemon", "control.c"), ("daemon", "command_sa.c"),
+        ("daemon", "command_export.c"),
         ("daemon", "frame_resp.h"), ("daemon", "frame_http.h"), ("daemon", "event.h"),
         ("daemon", "command_event.c"), ("proto", "sec_header.h")))
     value = {name: eval(text.split("/*")[0], {}) for name, text in
@@ -286,6 +287,7 @@ def check_limits(page):
                             ("time for an HTTP request", "HTTP_REQUEST_S", "seconds"),
                             ("events that are kept", "EVENT_KEPT", ""),
                             ("sets of a contact", "MAX_SETS_PER_CONTACT", ""),
+                            ("sets whose keys are in one answer", "EXPORT_MAX_SETS", ""),
                             ("one header, all lines together", "SEC_MAX_BYTES", "bytes"),
                             ("lines of a header", "SEC_MAX_LINES", ""),
                             ("mechanisms in a header", "SEC_MAX_MECHANISMS", ""),
@@ -353,7 +355,7 @@ def page_options(page):
 
 def commands_of(text):
     """The commands that secagreectl --help lists."""
-    return re.findall(r"^  ([a-z]+)  ", text, re.M)
+    return re.findall(r"^  ([a-z][a-z-]*) +\S", text, re.M)
 
 
 def same_options(page, true):
@@ -370,9 +372,9 @@ def check_options():
     same_options("secagreed.8", long_options(help_of("secagreed")))
     same_options("secagreectl.8", every)
     same_options("secagree-ue.1", long_options(help_of("secagree-ue")))
-    told = re.findall(r"^\.It (?:Xo )?Cm ([a-z]+)", manual.page("secagreectl.8"), re.M)
+    told = re.findall(r"^\.It (?:Xo )?Cm ([a-z-]+)", manual.page("secagreectl.8"), re.M)
     same("secagreectl.8 has the commands of --help, and no other", told, commands)
-    methods = {method.split(".")[1] for method in code_methods()
+    methods = {method.split(".")[1].replace("_", "-") for method in code_methods()
                if not method.startswith(("sip.", "event."))}  # for programs; and "monitor"
     T.ok(methods <= set(commands), "secagreectl has a command for each method",
          methods - set(commands))
