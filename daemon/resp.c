@@ -103,6 +103,8 @@ static bool call(struct resp *r, size_t first, json_t **ret)
 	bool done;
 
 	snprintf(method, sizeof(method), "%.*s", (int)name.n, name.p);
+	if (strlen(method) != name.n) /* too long, or with a NUL in it */
+		method[0] = '\0';
 	if (!command_find(method))
 		return dispatch(r->daemon, method, NULL, ret);
 	if (r->frame->count > first + 2)

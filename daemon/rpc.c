@@ -54,6 +54,11 @@ static json_t *one(struct daemon *d, json_t *request)
 	return NULL;
 }
 
+static bool awaits_reply(const json_t *request)
+{
+	return is_request(request) && json_object_get(request, "id");
+}
+
 static json_t *batch(struct daemon *d, json_t *requests)
 {
 	json_t *replies, *request, *answer;
@@ -64,10 +69,10 @@ static json_t *batch(struct daemon *d, json_t *requests)
 				   "a batch has 1 to 256 requests");
 	replies = json_array();
 	json_array_foreach(requests, i, request) {
-		if (bytes < RPC_MAX_BATCH_BYTES)
+		if (bytes < RPC_MAX_BATCH_BYTES || !awaits_reply(request))
 			answer = one(d, request);
 		else
-			answer = error_reply(json_object_get(request, "id") ?: json_null(),
+			answer = error_reply(json_object_get(request, "id"),
 					     DISPATCH_INVALID_REQUEST,
 					     "the answers of this batch are too long: send fewer");
 		if (!answer)

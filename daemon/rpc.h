@@ -8,7 +8,8 @@
 #include "daemon/command.h"
 
 #define RPC_MAX_BATCH       256
-#define RPC_MAX_BATCH_BYTES (4 * 1024 * 1024) /* of answers; requests behind that are refused */
+#define RPC_MAX_BATCH_BYTES (4 * 1024 * 1024) /* of answers; requests behind that are refused, but
+						* notifications are done */
 
 /* @text: one JSON value. Returns the reply, to be freed, without line end; NULL when none is due (a
  * notification) or memory is short. Never fails otherwise: what is wrong becomes an error reply. */

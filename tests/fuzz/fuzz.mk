@@ -8,9 +8,10 @@ fuzz_sip_LIBS := -losipparser2
 fuzz_sip_flow := tests/fuzz/sip_check.c tests/fuzz/sets.c $(SIP_FLOW) $(FAKE_WORLD)
 fuzz_sip_flow_PKG := cmocka libcrypto libconfuse
 fuzz_sip_flow_LIBS := -losipparser2
-fuzz_control := tests/fuzz/sets.c $(test_command_sip)
-fuzz_control_PKG := cmocka $(test_command_sip_PKG)
+fuzz_control := tests/fuzz/sets.c tests/fuzz/answers.c $(DOORS)
+fuzz_control_PKG := cmocka $(test_resp_PKG)
 fuzz_control_LIBS := -losipparser2
+fuzz_control_LDFLAGS := -Wl,--wrap=log_wants,--wrap=log_line
 fuzz_config := $(test_config)
 fuzz_config_PKG := libconfuse
 fuzz_kernel := $(addprefix xfrm/,algo.c dump.c event.c ip.c msg.c msg_policy.c msg_sa.c netlink.c query.c sockdiag.c txn.c) proto/text.c

@@ -67,10 +67,32 @@ static void check_listener(const struct config_listener *l)
 	CHECK(l->timers.reg_await_auth_s && l->timers.old_set_s && l->timers.kernel_slack_s);
 }
 
+static void check_socket(const struct config_socket *s)
+{
+	CHECK(s->path[0] == '/' && memchr(s->path, '\0', sizeof(s->path)));
+	CHECK(s->mode <= 0777);
+	CHECK(memchr(s->group, '\0', sizeof(s->group)));
+}
+
+static bool is_loopback(const struct ip_addr *ip)
+{
+	return ip->family == AF_INET ? ip->bytes[0] == 127
+				     : ip->family == AF_INET6 && ip->bytes[15] == 1;
+}
+
+static void check_doors(const struct config *c)
+{
+	check_socket(&c->socket);
+	if (c->http.path[0]) {
+		check_socket(&c->http);
+		CHECK(strcmp(c->http.path, c->socket.path) != 0);
+	}
+	CHECK(!c->http_port || is_loopback(&c->http_address));
+}
+
 static void check_config(const struct config *c)
 {
-	CHECK(c->socket_path[0] == '/' && memchr(c->socket_path, '\0', sizeof(c->socket_path)));
-	CHECK(c->socket_mode <= 0777);
+	check_doors(c);
 	CHECK(c->max_sets && c->max_connections);
 	CHECK(c->listener_count <= CONFIG_MAX_LISTENERS);
 	for (size_t i = 0; i < c->listener_count; i++)

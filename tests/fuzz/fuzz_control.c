@@ -1,40 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a connection of the control socket carries, without the socket: the framing, then JSON-RPC
- * over the real table of methods, a fake kernel below it.
+ * What a connection carries, without the socket: the three framings, then the real table of methods
+ * and a fake kernel below it.
  *
- * The input is the stream of bytes; between two values a line "+N" makes N seconds pass. In a
- * value, the words of sets.h stand for what the daemon has answered. Each request has its one
- * answer, one line of JSON, as JSON-RPC 2.0 and daemon/rpc.h promise.
+ * The input is the stream of bytes. Its first byte says where it comes in: "H" at the door of HTTP,
+ * "M" at that of the metrics, and anything else, which then is part of the stream, at the control
+ * socket, where "*" begins RESP2 and all else JSON. Between two requests a line "+N" makes N seconds
+ * pass. In a JSON request, an argument and a body, the words of sets.h stand for what the daemon has
+ * answered.
+ *
+ * However the stream is cut, a request ends at the same byte; each has its one answer, well-formed
+ * in its framing (answers.h); and a key is in no answer, no event and no line of the log.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "daemon/dispatch.h"
+#include "daemon/event.h"
+#include "daemon/event_json.h"
 #include "daemon/frame_json.h"
+#include "daemon/http.h"
+#include "daemon/log.h"
+#include "daemon/resp.h"
 #include "daemon/rpc.h"
 #include "daemon/sip_flow.h"
+#include "tests/fuzz/answers.h"
 #include "tests/fuzz/sets.h"
 #include "tests/unit/world.h"
 
-#define MAX_FRAMES 64
-#define MAX_PASS_S 1000000
-
-enum {
-	PARSE_ERROR = -32700,
-	INVALID_REQUEST = -32600,
-	METHOD_NOT_FOUND = -32601,
-	INVALID_PARAMS = -32602,
-	REFUSED = -32000,
-};
+#define MAX_REQUESTS  64
+#define MAX_PASS_S    1000000
+#define MAX_KEYS      16
+#define KEY_DIGITS    32
+#define MAX_CUTS      1024
+#define REQUEST_BYTES (2 * 1024 * 1024)
 
 static struct daemon d;
+static struct subscriber subscriber;
+static struct guards *guards;
+static bool may_control; /* over HTTP */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -44,131 +55,307 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* ---- framing ---- */
+/* ---- keys ---- */
 
-/* However the stream is cut, the value ends at the same byte. */
-static void check_any_cut(struct span text, long whole)
+/* Of each key that the input says just once, as a ck or ik in JSON, its first digits. The digits
+ * are inside the input. */
+static struct {
+	struct span first[MAX_KEYS];
+	size_t count;
+} keys;
+
+static size_t count_in(struct span text, struct span what)
 {
-	struct frame_json frame = {0};
-	long n = 0;
+	size_t count = 0;
+	const char *at;
 
-	for (size_t len = 1; len <= text.n && !n; len++) {
-		n = frame_json_next(&frame, text.p, len);
-		CHECK(n <= 0 || (size_t)n == len);
+	while (text.n && (at = memmem(text.p, text.n, what.p, what.n))) {
+		text = fuzz_skip(text, (size_t)(at - text.p) + 1);
+		count++;
 	}
-	CHECK(n == whole);
+	return count;
 }
 
-static long next_frame(struct span text)
+static void find_keys(struct span input)
 {
-	struct frame_json frame = {0};
-	const long n = frame_json_next(&frame, text.p, text.n);
+	static const char CK[] = "\"ck\":\"", IK[] = "\"ik\":\"";
+	const size_t n = sizeof(CK) - 1;
 
-	CHECK(n >= 0 || n == -EBADMSG || n == -E2BIG);
-	CHECK(n <= (long)text.n);
-	check_any_cut(text, n);
+	keys.count = 0;
+	for (size_t i = 0; i + n + KEY_DIGITS <= input.n && keys.count < MAX_KEYS; i++) {
+		const struct span key = {input.p + i + n, KEY_DIGITS / 2};
+		uint8_t bytes[KEY_DIGITS / 4];
+
+		if ((!memcmp(input.p + i, CK, n) || !memcmp(input.p + i, IK, n)) &&
+		    text_from_hex(key, bytes, sizeof(bytes)) == 0 && count_in(input, key) == 1)
+			keys.first[keys.count++] = key;
+	}
+}
+
+static void check_no_key(const char *text, size_t n)
+{
+	for (size_t i = 0; i < keys.count; i++)
+		CHECK(!memmem(text, n, keys.first[i].p, keys.first[i].n));
+}
+
+bool __wrap_log_wants(int level);
+void __wrap_log_line(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+bool __wrap_log_wants(int level)
+{
+	(void)level;
+	return true;
+}
+
+void __wrap_log_line(int level, const char *fmt, ...)
+{
+	char line[4096];
+	va_list ap;
+
+	(void)level;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	check_no_key(line, strlen(line));
+}
+
+/* As a subscriber is sent them. */
+static void check_events(void)
+{
+	const struct event_record *record = event_from(1);
+
+	for (; record; record = event_from(record->seq + 1)) {
+		char *text = rpc_notification("event", event_json(record));
+
+		CHECK(text && !strpbrk(text, "\r\n"));
+		check_no_key(text, strlen(text));
+		free(text);
+	}
+}
+
+/* ---- JSON ---- */
+
+static long next_json(struct span rest)
+{
+	struct frame_json whole = {0}, frame = {0};
+	const long n = frame_json_next(&whole, rest.p, rest.n);
+	long cut = 0;
+
+	CHECK((n >= 0 || n == -EBADMSG || n == -E2BIG) && n <= (long)rest.n);
+	for (size_t len = 1; len <= rest.n && !cut; len++) {
+		cut = frame_json_next(&frame, rest.p, len);
+		CHECK(cut <= 0 || (size_t)cut == len);
+	}
+	CHECK(cut == n);
 	return n;
 }
 
-/* ---- answers ---- */
-
-static json_t *error_code(const json_t *answer)
+static long refuse_json(void)
 {
-	return json_object_get(json_object_get(answer, "error"), "code");
+	char *answer = rpc_parse_error("a sentence");
+
+	answers_check_no_json(answer);
+	free(answer);
+	return -EBADMSG;
 }
 
-static bool is_error(const json_t *answer, int code)
+static void handle_json(struct span request)
 {
-	return json_integer_value(error_code(answer)) == code;
+	char *answer;
+
+	d.caller = &subscriber;
+	answer = rpc_handle(&d, request.p, request.n);
+	d.caller = NULL;
+	answers_check_json(request, answer);
+	if (answer)
+		check_no_key(answer, strlen(answer));
+	free(answer);
 }
 
-static void check_envelope(const json_t *answer)
+static long take_json(struct span rest)
 {
-	const json_t *error = json_object_get(answer, "error");
-	const char *reason;
+	const long n = next_json(rest);
+	struct span request;
 
-	CHECK(json_is_object(answer) && json_object_size(answer) == 3);
-	CHECK(!strcmp(json_string_value(json_object_get(answer, "jsonrpc")), "2.0"));
-	CHECK(json_object_get(answer, "id"));
-	CHECK(!json_object_get(answer, "result") == !!error);
-	if (!error)
-		return;
-	reason = json_string_value(json_object_get(json_object_get(error, "data"), "reason"));
-	CHECK(json_string_length(json_object_get(error, "message")) > 0);
-	CHECK(reason && strcmp(reason, "internal") != 0);
-	CHECK(is_error(answer, PARSE_ERROR) || is_error(answer, INVALID_REQUEST) ||
-	      is_error(answer, METHOD_NOT_FOUND) || is_error(answer, INVALID_PARAMS) ||
-	      is_error(answer, REFUSED));
+	if (n <= 0)
+		return n < 0 ? refuse_json() : 0;
+	request = sets_expand((struct span){rest.p, (size_t)n});
+	handle_json(request);
+	fuzz_free(request);
+	return n;
 }
 
-static bool is_id(const json_t *id)
+/* ---- RESP2 ---- */
+
+static long next_resp(struct span rest, struct frame_resp *ret)
 {
-	return json_is_string(id) || json_is_number(id) || json_is_null(id);
-}
+	struct frame_resp frame = {0};
+	const long n = frame_resp_next(ret, rest.p, rest.n);
+	long cut = 0;
 
-static bool is_request(const json_t *request)
-{
-	const char *version = json_string_value(json_object_get(request, "jsonrpc"));
-	const json_t *id = json_object_get(request, "id");
-
-	return version && !strcmp(version, "2.0") &&
-	       json_is_string(json_object_get(request, "method")) && (!id || is_id(id));
-}
-
-static bool is_notification(const json_t *request)
-{
-	return is_request(request) && !json_object_get(request, "id");
-}
-
-static void check_answer(json_t *request, json_t *answer)
-{
-	json_t *id = json_object_get(request, "id");
-
-	check_envelope(answer);
-	CHECK(!is_request(request) == is_error(answer, INVALID_REQUEST));
-	if (!id || !is_id(id))
-		CHECK(json_is_null(json_object_get(answer, "id")));
-	else if (!json_is_real(id)) /* those lose digits */
-		CHECK(json_equal(json_object_get(answer, "id"), id));
-}
-
-static void check_batch(json_t *requests, json_t *answers)
-{
-	json_t *request;
-	size_t i, k = 0;
-
-	if (!json_array_size(requests) || json_array_size(requests) > RPC_MAX_BATCH) {
-		CHECK(is_error(answers, INVALID_REQUEST));
-		check_envelope(answers);
-		return;
+	CHECK((n >= 0 || n == -EBADMSG) && n <= (long)rest.n);
+	for (size_t len = 1; len <= rest.n && !cut; len++) {
+		cut = frame_resp_next(&frame, rest.p, len);
+		CHECK(cut <= 0 || (size_t)cut == len);
 	}
-	json_array_foreach(requests, i, request) {
-		if (!is_notification(request))
-			check_answer(request, json_array_get(answers, k++));
-	}
-	CHECK(json_array_size(answers) == k && !k == !answers);
+	CHECK(cut == n && frame.count == ret->count && frame.have == ret->have);
+	CHECK(!memcmp(frame.at, ret->at, sizeof(frame.at)) &&
+	      !memcmp(frame.length, ret->length, sizeof(frame.length)));
+	CHECK(n >= 0 || (frame.fault && frame.fault == ret->fault));
+	return n;
 }
 
-/* @answer: NULL, or what was written. */
-static void check_written(struct span frame, char *text)
+static long refuse_resp(const struct frame_resp *frame)
 {
-	json_t *request = json_loadb(frame.p, frame.n, JSON_REJECT_DUPLICATES, NULL);
-	json_t *answer = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	size_t bytes = 0;
+	char *answer = resp_protocol_error(frame->fault, &bytes);
 
-	CHECK(!text || (answer && !strpbrk(text, "\r\n")));
-	if (!request) {
-		check_envelope(answer);
-		CHECK(is_error(answer, PARSE_ERROR));
-	} else if (json_is_array(request)) {
-		check_batch(request, answer);
-	} else if (is_notification(request)) {
-		CHECK(!answer);
-	} else {
-		check_answer(request, answer);
+	answers_check_no_resp((struct span){answer, bytes});
+	free(answer);
+	return -EBADMSG;
+}
+
+/* The same command with its words expanded, as a client would write it. */
+static struct span expand_resp(const struct frame_resp *frame, const char *data)
+{
+	static char buf[REQUEST_BYTES];
+	struct text_out out;
+
+	text_out_init(&out, buf, sizeof(buf));
+	text_out_printf(&out, "*%zu\r\n", frame->count);
+	for (size_t i = 0; i < frame->count; i++) {
+		const struct span arg = sets_expand(frame_resp_arg(frame, data, i));
+
+		text_out_printf(&out, "$%zu\r\n", arg.n);
+		text_out_span(&out, arg);
+		text_out_span(&out, span_of("\r\n"));
+		fuzz_free(arg);
 	}
-	json_decref(request);
-	json_decref(answer);
-	free(text);
+	return fuzz_copy((struct span){buf, out.n});
+}
+
+static bool handle_resp(struct span command)
+{
+	struct frame_resp frame = {0};
+	const long n = frame_resp_next(&frame, command.p, command.n);
+	bool quit = false;
+	size_t bytes = 0;
+	char *answer;
+
+	if (n < 0) { /* too long by now */
+		refuse_resp(&frame);
+		return false;
+	}
+	CHECK(n == (long)command.n);
+	answer = resp_handle(&d, &frame, command.p, &bytes, &quit);
+	answers_check_resp(&frame, command.p, (struct span){answer, bytes});
+	if (answer && !span_is(frame_resp_arg(&frame, command.p, 0), "PING"))
+		check_no_key(answer, bytes);
+	free(answer);
+	return !quit;
+}
+
+static long take_resp(struct span rest)
+{
+	struct frame_resp frame = {0};
+	const long n = next_resp(rest, &frame);
+	struct span command;
+	bool goes_on;
+
+	if (n <= 0)
+		return n < 0 ? refuse_resp(&frame) : 0;
+	command = expand_resp(&frame, rest.p);
+	goes_on = handle_resp(command);
+	fuzz_free(command);
+	return goes_on ? n : 0;
+}
+
+/* ---- HTTP ---- */
+
+/* The head is read again with each piece of a body: not all cuts of a long one. */
+static long next_http(struct span rest, struct frame_http *ret)
+{
+	const size_t step = 1 + rest.n / MAX_CUTS;
+	struct frame_http frame = {0};
+	const long n = frame_http_next(ret, rest.p, rest.n);
+	long cut = 0;
+
+	CHECK((n >= 0 || n == -EBADMSG) && n <= (long)rest.n);
+	for (size_t len = 1; len < rest.n && !cut; len += step) {
+		cut = frame_http_next(&frame, rest.p, len);
+		CHECK(cut <= 0 || (size_t)cut + step > len);
+	}
+	if (!cut)
+		cut = frame_http_next(&frame, rest.p, rest.n);
+	CHECK(cut == n && frame.status == ret->status);
+	CHECK(n <= 0 || (span_equal(frame.method, ret->method) &&
+			 span_equal(frame.target, ret->target) &&
+			 frame.keep_alive == ret->keep_alive && frame.body_bytes == ret->body_bytes));
+	return n;
+}
+
+static long refuse_http(const struct frame_http *frame)
+{
+	size_t bytes = 0;
+	char *answer = http_refusal(frame->status, &bytes);
+
+	answers_check_no_http(frame->status, (struct span){answer, bytes});
+	free(answer);
+	return -EBADMSG;
+}
+
+/* The same request with the words of its body expanded. */
+static struct span expand_http(const struct frame_http *frame, const char *data)
+{
+	static char buf[REQUEST_BYTES];
+	const struct span body = sets_expand(
+		(struct span){data + frame->head_bytes, frame->body_bytes});
+	struct text_out out;
+
+	text_out_init(&out, buf, sizeof(buf));
+	text_out_span(&out, frame->method);
+	text_out_span(&out, span_of(" "));
+	text_out_span(&out, frame->target);
+	text_out_printf(&out, " HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n%s\r\n", body.n,
+			frame->keep_alive ? "" : "Connection: close\r\n");
+	text_out_span(&out, body);
+	fuzz_free(body);
+	return fuzz_copy((struct span){buf, out.n});
+}
+
+static bool handle_http(struct span request)
+{
+	struct frame_http frame = {0};
+	const long n = frame_http_next(&frame, request.p, request.n);
+	bool closes = true;
+	size_t bytes = 0;
+	char *answer;
+
+	if (n < 0) { /* the head is too long by now */
+		CHECK(frame.status == 431);
+		return false;
+	}
+	CHECK(n == (long)request.n);
+	answer = http_handle(&d, &frame, request.p, may_control, &bytes, &closes);
+	answers_check_http(&frame, request.p, may_control, (struct span){answer, bytes}, closes);
+	check_no_key(answer, bytes);
+	free(answer);
+	return !closes;
+}
+
+static long take_http(struct span rest)
+{
+	struct frame_http frame = {0};
+	const long n = next_http(rest, &frame);
+	struct span request;
+	bool goes_on;
+
+	if (n <= 0)
+		return n < 0 ? refuse_http(&frame) : 0;
+	request = expand_http(&frame, rest.p);
+	goes_on = handle_http(request);
+	fuzz_free(request);
+	return goes_on ? n : 0;
 }
 
 /* ---- the stream ---- */
@@ -178,7 +365,7 @@ static bool pass_time(struct span *rest)
 	struct span line;
 	uint32_t seconds;
 
-	if (!rest->n || *rest->p != '+')
+	if (*rest->p != '+')
 		return false;
 	line = fuzz_line(rest);
 	if (text_to_u32(fuzz_skip(line, 1), 7, MAX_PASS_S, &seconds) == 0)
@@ -186,46 +373,74 @@ static bool pass_time(struct span *rest)
 	return true;
 }
 
-static void handle(struct span text)
-{
-	const struct span frame = sets_expand(text);
-
-	check_written(frame, rpc_handle(&d, frame.p, frame.n));
-	fuzz_free(frame);
-}
-
-static bool handle_next(struct span *rest)
+/* A request, or time that passes. */
+static bool take_next(struct span *rest, long (*take)(struct span rest))
 {
 	long n;
 
 	if (pass_time(rest))
 		return true;
-	n = next_frame(*rest);
-	if (n < 0)
-		check_written((struct span){"", 0}, rpc_parse_error("a sentence"));
+	n = take(*rest);
 	if (n <= 0)
 		return false;
-	handle((struct span){rest->p, (size_t)n});
 	*rest = fuzz_skip(*rest, (size_t)n);
-	if (rest->n && *rest->p == '\n')
+	if (take == take_json && rest->n && *rest->p == '\n')
 		*rest = fuzz_skip(*rest, 1);
 	return true;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(struct span rest)
 {
-	struct span rest = {(const char *)data, size};
+	long (*take)(struct span rest) = take_json;
+
+	if (rest.n && (*rest.p == 'H' || *rest.p == 'M')) {
+		take = take_http;
+		may_control = *rest.p == 'H';
+		rest = fuzz_skip(rest, 1);
+	} else if (rest.n && *rest.p == '*') {
+		take = take_resp;
+	}
+	for (size_t i = 0; rest.n && i < MAX_REQUESTS && take_next(&rest, take); i++)
+		sets_check();
+}
+
+/* With guards, for daemon.audit to look after. */
+static void begin(void)
+{
+	char why[200];
 
 	sets_begin();
 	json_object_seed(1);
+	world.config.audit_interval_s = 0;
+	subscriber = (struct subscriber){0};
 	d = (struct daemon){.config = &world.config,
 			    .xfrm = &fake_xfrm,
 			    .table = world.table,
 			    .started_ms = clock_monotonic_ms()};
-	for (size_t i = 0; rest.n && i < MAX_FRAMES && handle_next(&rest); i++)
-		sets_check();
+	CHECK(guards_install(&fake_xfrm, &world.config, &guards, why, sizeof(why)) == 0);
+	world.other_policies = fake_xfrm.policy_count;
+	d.audit = audit_new(&world.config, world.table, guards);
+	CHECK(d.audit);
+}
+
+static void end(void)
+{
 	sets_check();
+	check_events();
 	sip_flow_free(d.sip);
+	audit_free(d.audit);
+	guards_remove(guards);
+	world.other_policies = 0;
 	sets_end();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct span input = {(const char *)data, size};
+
+	find_keys(input);
+	begin();
+	run(input);
+	end();
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "daemon/event.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/world.h"
 
@@ -22,6 +23,7 @@ void sets_begin(void)
 {
 	setenv("CMOCKA_TEST_ABORT", "1", 1);
 	fuzz_begin();
+	event_reset();
 	CHECK(world_start(NULL) == 0);
 	world.config.max_sets = SETS_MAX;
 	world.table->max_sets = SETS_MAX;

@@ -135,6 +135,18 @@ static void call_answers_errors_as_data(void **state)
 	assert_non_null(strstr(SAY("CALL"), "unknown_method"));
 }
 
+static void a_name_is_not_cut_at_a_nul(void **state)
+{
+	static const char TEXT[] = "*1\r\n$16\r\ndaemon.version\0x\r\n";
+	struct frame_resp frame = {0};
+	size_t bytes = 0;
+
+	(void)state;
+	assert_int_equal(frame_resp_next(&frame, TEXT, sizeof(TEXT) - 1), sizeof(TEXT) - 1);
+	reply = resp_handle(&d, &frame, TEXT, &bytes, &quit);
+	assert_starts(reply, "-UNKNOWN_METHOD ");
+}
+
 static void what_is_no_json_object_is_said_and_nothing_done(void **state)
 {
 	static const char *const PARAMS[] = {"x",   "1",  "\"a\"", "[]", "[{}]",	 "{",
@@ -244,6 +256,7 @@ int main(void)
 		TEST(a_result_is_a_bulk_string_of_json),
 		TEST(an_error_is_its_reason_and_a_sentence),
 		TEST(call_answers_errors_as_data),
+		TEST(a_name_is_not_cut_at_a_nul),
 		TEST(what_is_no_json_object_is_said_and_nothing_done),
 		TEST(params_have_a_depth),
 		TEST(params_may_be_in_base64),

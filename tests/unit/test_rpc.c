@@ -825,6 +825,30 @@ static void release_takes_a_set_or_an_identity(void **state)
 	assert_int_equal(world_sets(), 0);
 }
 
+static void behind_the_limit_of_answers_a_notification_is_done_and_not_answered(void **state)
+{
+	char text[256 * 64] = "[", *at = text + 1, ue[20];
+	const json_t *replies;
+
+	(void)state;
+	for (unsigned i = 1; i <= 120; i++) {
+		snprintf(ue, sizeof(ue), "198.51.100.%u", i);
+		register_at("a@x", ue, i);
+	}
+	for (int i = 1; i <= 200; i++)
+		at += sprintf(at, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"sa.list\"},", i);
+	strcpy(at, "{\"jsonrpc\":\"2.0\",\"id\":[1],\"method\":\"sa.list\"},"
+		   "{\"jsonrpc\":\"2.0\",\"method\":\"sa.release\",\"params\":{\"impi\":\"a@x\"}}]");
+	replies = ask(text);
+	assert_int_equal(json_array_size(replies), 201);
+	assert_non_null(json_object_get(json_array_get(replies, 0), "result"));
+	assert_error(json_array_get(replies, 199), -32600, "bad_request");
+	assert_int_equal(number_of(json_array_get(replies, 199), "id"), 200);
+	assert_error(json_array_get(replies, 200), -32600, "bad_request");
+	assert_true(json_is_null(json_object_get(json_array_get(replies, 200), "id")));
+	assert_int_equal(world_sets(), 0);
+}
+
 static void assert_route(const json_t *route)
 {
 	static const char *const TRANSPORTS[] = {"udp", "tcp"};
@@ -1360,6 +1384,7 @@ int main(void)
 		TEST(a_batch_is_answered_in_order_without_its_notifications),
 		TEST(a_batch_of_notifications_has_no_answer),
 		TEST(a_batch_has_a_limit),
+		TEST(behind_the_limit_of_answers_a_notification_is_done_and_not_answered),
 		TEST(a_parse_error_of_the_framing_is_a_reply_too),
 		TEST(every_method_refuses_unknown_params),
 		TEST(every_method_refuses_params_of_a_wrong_type),
