@@ -144,6 +144,25 @@ def check():
     T.equal((r.exit, r.json), (3, no), "check --json")
 
 
+def export():
+    sas = [{"proto": "esp", "src": "192.0.2.7", "dst": "192.0.2.1", "spi": 0x1001,
+            "esp_sa": '"IPv4","192.0.2.7"'},
+           {"proto": "esp", "src": "192.0.2.1", "dst": "192.0.2.7", "spi": 0xfedcba98,
+            "no_esp_sa": "no name"},
+           {"proto": "ah", "src": "a", "dst": "b", "spi": 1, "lost": True}]
+    result = {"sets": [{"set": SET, "sas": sas}, {"set": SET, "sas": sas[:1]}]}
+    r, request = ask({"result": result}, "export-keys", "--wireshark", SET)
+    T.equal((request["method"], request["params"]), ("sa.export_keys", {"set": SET}),
+            "export-keys: params")
+    T.equal((r.exit, r.out.decode().splitlines()),
+            (0, ['"IPv4","192.0.2.7"', "# esp 192.0.2.1 -> 192.0.2.7 spi 0xfedcba98: no name",
+                 "# ah a -> b spi 0x00000001: the kernel has no such SA any more",
+                 '"IPv4","192.0.2.7"']), "export-keys: lines of esp_sa, comments for the rest")
+    for options in ((), ("--json", "--wireshark")):
+        r, _ = ask({"result": result}, *options[:1], "export-keys", *options[1:])
+        T.equal((r.exit, r.json), (0, result), f"export-keys {options}: JSON")
+
+
 def one_set(number, state="current"):
     return {"set": "%016x" % number, "state": state, "impi": "u%d@ims" % number,
             "ue": "2001:db8::%x" % number, "listener": "ims", "chosen":
@@ -329,7 +348,7 @@ def denied(path, words):
 
 
 def main():
-    for part in (requests, check, audit, lists, pages, show, other_answers, errors, unreachable):
+    for part in (requests, check, audit, export, lists, pages, show, other_answers, errors, unreachable):
         T.part(part)
     return T.done()
 

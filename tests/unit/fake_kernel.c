@@ -146,6 +146,35 @@ bool fake_has_sa(uint32_t spi)
 	return false;
 }
 
+static void keep_algorithms(const struct nlmsghdr *nlh, struct fake_algorithms *ret)
+{
+	const size_t before = sizeof(struct xfrm_usersa_info);
+
+	ret->bytes = mnl_nlmsg_get_payload_len(nlh) - before;
+	assert(ret->bytes <= sizeof(ret->data));
+	memcpy(ret->data, (const uint8_t *)mnl_nlmsg_get_payload(nlh) + before, ret->bytes);
+}
+
+/* As the kernel: whole, or with zeros for keys when it is locked down. */
+static void show_algorithms(struct nlmsghdr *nlh, const struct fake_algorithms *a)
+{
+	const struct nlattr *end = (const void *)(a->data + a->bytes);
+
+	for (const struct nlattr *attr = (const void *)a->data; attr < end;
+	     attr = mnl_attr_next(attr)) {
+		const size_t bytes = mnl_attr_get_payload_len(attr);
+		const size_t head = mnl_attr_get_type(attr) == XFRMA_ALG_CRYPT
+					    ? sizeof(struct xfrm_algo)
+					    : sizeof(struct xfrm_algo_auth);
+		uint8_t payload[1024];
+
+		memcpy(payload, mnl_attr_get_payload(attr), bytes);
+		if (fake.locked_down && bytes > head)
+			memset(payload + head, 0, bytes - head);
+		mnl_attr_put(nlh, mnl_attr_get_type(attr), bytes, payload);
+	}
+}
+
 static int add_sa(const struct nlmsghdr *nlh)
 {
 	struct xfrm_usersa_info info;
@@ -154,6 +183,7 @@ static int add_sa(const struct nlmsghdr *nlh)
 	if (find_sa(&info.id.daddr, info.id.spi, info.id.proto) < fake.sas_n)
 		return -EEXIST;
 	info.curlft.add_time = now_s();
+	keep_algorithms(nlh, &fake.algorithms[fake.sas_n]);
 	fake.sas[fake.sas_n++] = info;
 	return 0;
 }
@@ -179,6 +209,7 @@ static int delete_sa(const struct nlmsghdr *nlh)
 	if (i == fake.sas_n)
 		return -ESRCH;
 	fake.sas[i] = fake.sas[--fake.sas_n];
+	fake.algorithms[i] = fake.algorithms[fake.sas_n];
 	return 0;
 }
 
@@ -208,7 +239,7 @@ static int get_sa(const struct nlmsghdr *request)
 	static const uint8_t key[20] = "the kernel's own key";
 	const struct xfrm_usersa_id *asked = mnl_nlmsg_get_payload(request);
 	size_t i = find_sa(&asked->daddr, asked->spi, asked->proto);
-	_Alignas(8) uint8_t buf[512];
+	_Alignas(8) uint8_t buf[2048];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 
 	if (i == fake.sas_n)
@@ -218,6 +249,7 @@ static int get_sa(const struct nlmsghdr *request)
 	nlh->nlmsg_type = XFRM_MSG_NEWSA;
 	nlh->nlmsg_seq = request->nlmsg_seq;
 	mnl_attr_put(nlh, XFRMA_ALG_AUTH, sizeof(key), key);
+	show_algorithms(nlh, &fake.algorithms[i]);
 	fake_push(buf, nlh->nlmsg_len);
 	return 1;
 }

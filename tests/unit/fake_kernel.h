@@ -49,6 +49,11 @@ struct fake_kernel {
 
 	/* what it holds */
 	struct xfrm_usersa_info sas[FAKE_OBJECTS];
+	struct fake_algorithms {
+		uint8_t data[1024]; /* attributes of NEWSA, as they were sent */
+		size_t bytes;
+	} algorithms[FAKE_OBJECTS]; /* of .sas */
+	bool locked_down; /* keys are shown as zeros */
 	size_t sas_n;
 	struct fake_policy {
 		struct xfrm_userpolicy_info info;

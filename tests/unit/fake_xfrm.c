@@ -392,6 +392,19 @@ int xfrm_get_sa_counters(struct xfrm *x, const struct xfrm_sa_id *id, struct xfr
 	return xfrm_get_sa(x, id, ret);
 }
 
+int xfrm_get_sa_keys(struct xfrm *x, const struct xfrm_sa_id *id, uint32_t reqid,
+		     struct xfrm_sa_keys *ret)
+{
+	const struct fake_sa *found = find_sa(id);
+
+	if (x->refuse_keys)
+		return x->refuse_keys;
+	if (!found || found->sa.reqid != reqid)
+		return -ESRCH;
+	*ret = (struct xfrm_sa_keys){.auth = found->sa.auth, .enc = found->sa.enc};
+	return 0;
+}
+
 int xfrm_get_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id,
 		    struct xfrm_policy *ret)
 {

@@ -62,6 +62,7 @@ struct xfrm {
 	/* disobedience */
 	size_t refuse_after; /* so many messages are obeyed, then one is refused; SIZE_MAX: never */
 	int refuse_error;
+	int refuse_keys; /* 0, or the answer to each question for keys */
 	int refuse_dump, refuse_questions; /* 0, or the answer to each piece, to each GETAE */
 	int refuse_what[FAKE_DESTROY_TCP + 1]; /* 0, or the answer to each of this kind */
 };

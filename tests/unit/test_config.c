@@ -126,6 +126,7 @@ static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 	assert_int_equal(config.max_sets, 100000);
 	assert_int_equal(config.max_connections, 64);
 	assert_int_equal(config.audit_interval_s, 300);
+	assert_false(config.allow_key_export);
 }
 
 /* Only ipsec-3gpp, and what decide_policy_default() says. */
@@ -203,7 +204,7 @@ static void every_key_of_the_daemon_is_read(void **state)
 	(void)state;
 	assert_good("socket {\n path = \"/tmp/x.sock\"\n mode = \"0600\"\n group = \"sip\"\n}\n"
 		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n"
-		    "audit-interval = 0\n");
+		    "audit-interval = 0\nallow-key-export = on\n");
 	assert_string_equal(config.socket.path, "/tmp/x.sock");
 	assert_int_equal(config.socket.mode, 0600);
 	assert_string_equal(config.socket.group, "sip");
@@ -211,6 +212,7 @@ static void every_key_of_the_daemon_is_read(void **state)
 	assert_int_equal(config.max_sets, 5);
 	assert_int_equal(config.max_connections, 7);
 	assert_int_equal(config.audit_interval_s, 0);
+	assert_true(config.allow_key_export);
 }
 
 static void http_is_shut_unless_it_is_opened(void **state)

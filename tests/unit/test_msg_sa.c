@@ -591,6 +591,72 @@ static void a_short_or_strange_answer_about_an_sa_is_refused(void **state)
 	assert_int_equal(read_sa("f0000000 1000 0000 00*8 00*224", &sa), -EBADMSG);
 }
 
+/* An answer to GETSA with these attributes; the body tells nothing of keys. */
+static int read_keys(const char *attributes, struct xfrm_sa_keys *ret)
+{
+	_Alignas(8) uint8_t buf[2048];
+	struct nlmsghdr *nlh = (void *)buf;
+
+	memset(buf, 0, sizeof(buf));
+	nlh->nlmsg_len = (uint32_t)(16 + 224 + hex(attributes, buf + 16 + 224));
+	nlh->nlmsg_type = XFRM_MSG_NEWSA;
+	return msg_read_keys(nlh, ret);
+}
+
+static void assert_keys(const char *attributes, enum xfrm_algo_id auth, enum xfrm_algo_id enc)
+{
+	const struct xfrm_key wanted[] = {key(auth, 0x11), key(enc, 0x22)};
+	struct xfrm_sa_keys keys;
+
+	memset(&keys, 0xa5, sizeof(keys));
+	assert_int_equal(read_keys(attributes, &keys), 0);
+	assert_int_equal(keys.auth.algo, auth);
+	assert_int_equal(keys.enc.algo, enc);
+	assert_memory_equal(keys.auth.bytes, wanted[0].bytes, xfrm_algo_info(auth)->key_bytes);
+	assert_memory_equal(keys.enc.bytes, wanted[1].bytes, xfrm_algo_info(enc)->key_bytes);
+}
+
+static void the_keys_of_each_suite_are_read_back(void **state)
+{
+	(void)state;
+	assert_keys(SHA1 AES, XFRM_HMAC_SHA1, XFRM_CBC_AES);
+	assert_keys(MD5 NULL_CIPHER, XFRM_HMAC_MD5, XFRM_CIPHER_NULL);
+	assert_keys(SHA1 DES3, XFRM_HMAC_SHA1, XFRM_CBC_DES3);
+	assert_keys(GCM, XFRM_ALGO_NONE, XFRM_GCM_AES);
+	assert_keys(REPLAY_64 GMAC ENCAP, XFRM_ALGO_NONE, XFRM_GMAC_AES);
+	assert_keys(MD5, XFRM_HMAC_MD5, XFRM_ALGO_NONE); /* AH */
+}
+
+static void keys_of_algorithms_that_are_not_ours_are_refused(void **state)
+{
+	static const char *const OTHERS[] = {
+		"6000 1400 'hmac(sha1)' 00*54 a0000000 80000000 11*20 " AES, /* 128 bits of ICV */
+		"6000 1400 'hmac(rmd)x' 00*54 a0000000 60000000 11*20 " AES,
+		SHA1 "6000 0200 'cbc(aes)' 00*56 c0000000 22*24 ", /* AES-192 */
+		"6000 1200 'rfc4106(gcm(aes))' 00*47 a0000000 40000000 22*20 ",
+	};
+	struct xfrm_sa_keys keys = {.auth.algo = XFRM_HMAC_MD5};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(OTHERS) / sizeof(OTHERS[0]); i++)
+		assert_int_equal(read_keys(OTHERS[i], &keys), -EOPNOTSUPP);
+	assert_int_equal(keys.auth.algo, XFRM_HMAC_MD5);
+}
+
+static void keys_that_are_not_there_are_not_read(void **state)
+{
+	struct xfrm_sa_keys keys = {.auth.algo = XFRM_HMAC_MD5};
+
+	(void)state;
+	assert_int_equal(read_keys("", &keys), -EBADMSG);
+	assert_int_equal(read_keys(REPLAY_64, &keys), -EBADMSG);
+	/* 20 bytes are said to be there, 16 are */
+	assert_int_equal(read_keys("5c00 1400 'hmac(sha1)' 00*54 a0000000 60000000 11*16 ", &keys),
+			 -EBADMSG);
+	assert_int_equal(read_keys("4400 1400 'hmac(sha1)' 00*54 ", &keys), -EBADMSG);
+	assert_int_equal(keys.auth.algo, XFRM_HMAC_MD5);
+}
+
 /* XFRMA_LTIME_VAL (9) behind an attribute that does not matter (XFRMA_REPLAY_VAL, 10) */
 #define ANSWER_AE(length)                                                                          \
 	length " 1e00 0000 01000000 02000000 " P4 "00001001 0200 32 00 " UE4 "00*4 b3810000 "      \
@@ -675,6 +741,9 @@ int main(void)
 		cmocka_unit_test(a_larval_sa_is_marked),
 		cmocka_unit_test(a_selector_of_another_form_is_marked_not_mistaken),
 		cmocka_unit_test(a_short_or_strange_answer_about_an_sa_is_refused),
+		cmocka_unit_test(the_keys_of_each_suite_are_read_back),
+		cmocka_unit_test(keys_of_algorithms_that_are_not_ours_are_refused),
+		cmocka_unit_test(keys_that_are_not_there_are_not_read),
 		cmocka_unit_test(counters_are_read_back),
 		cmocka_unit_test(counters_cut_anywhere_are_refused),
 		cmocka_unit_test(an_sa_is_named_in_one_line),

@@ -145,6 +145,20 @@ static void hex_of_either_case_becomes_bytes(void **state)
 	assert_int_equal(text_from_hex(span_of(""), got, 0), 0);
 }
 
+static void bytes_become_hex_in_lower_case(void **state)
+{
+	const uint8_t bytes[] = {0x00, 0x9f, 0xab, 0xff};
+	char got[10] = "xxxxxxxxx";
+
+	(void)state;
+	text_to_hex(bytes, 4, got);
+	assert_string_equal(got, "009fabff");
+	text_to_hex(bytes, 0, got);
+	assert_string_equal(got, "");
+	assert_int_equal(got[9], '\0');
+	assert_int_equal(got[1], '0');
+}
+
 static void bad_hex_leaves_no_half_key(void **state)
 {
 	static const char *const bad[] = {"00112", "0011223344", "0011223g", "00 11223", "",
@@ -215,6 +229,7 @@ int main(void)
 		cmocka_unit_test(numbers_out_of_range_leave_the_result_alone),
 		cmocka_unit_test(what_is_not_all_digits_is_no_number),
 		cmocka_unit_test(hex_of_either_case_becomes_bytes),
+		cmocka_unit_test(bytes_become_hex_in_lower_case),
 		cmocka_unit_test(bad_hex_leaves_no_half_key),
 		cmocka_unit_test(a_text_that_fits_is_given_with_its_length),
 		cmocka_unit_test(a_text_that_does_not_fit_is_cut_and_reported),

@@ -853,6 +853,66 @@ static void an_answer_with_keys_that_cannot_be_read_is_wiped_too(void **state)
 	assert_no_keys();
 }
 
+static void keys_are_those_that_the_kernel_has(void **state)
+{
+	struct xfrm_sa one = sa(1);
+	struct xfrm_sa_keys keys;
+
+	(void)state;
+	queue_sas(1, 2);
+	assert_int_equal(xfrm_commit(x, &error), 0);
+	assert_int_equal(xfrm_get_sa_keys(x, &one.id, 33203, &keys), 0);
+	assert_int_equal(keys.auth.algo, XFRM_HMAC_SHA1);
+	assert_memory_equal(keys.auth.bytes, one.auth.bytes, 20);
+	assert_int_equal(keys.enc.algo, XFRM_CBC_AES);
+	assert_memory_equal(keys.enc.bytes, one.enc.bytes, 16);
+	assert_int_equal(fake_message(1, 0)->nlmsg_type, XFRM_MSG_GETSA);
+	assert_no_keys();
+}
+
+static void keys_of_others_are_not_given(void **state)
+{
+	struct xfrm_sa one = sa(1);
+	struct xfrm_sa_keys keys = {.auth.algo = XFRM_HMAC_MD5};
+
+	(void)state;
+	queue_sas(1, 1);
+	assert_int_equal(xfrm_commit(x, &error), 0);
+	assert_int_equal(xfrm_get_sa_keys(x, &one.id, 33204, &keys), -ESRCH);
+	one.id.spi = 2;
+	assert_int_equal(xfrm_get_sa_keys(x, &one.id, 33203, &keys), -ESRCH);
+	one.id.spi = 0;
+	assert_int_equal(xfrm_get_sa_keys(x, &one.id, 33203, &keys), -EINVAL);
+	assert_int_equal(keys.auth.algo, XFRM_HMAC_MD5);
+	assert_no_keys();
+}
+
+static void zeros_of_a_kernel_that_is_locked_down_are_no_keys(void **state)
+{
+	struct xfrm_sa one = sa(1);
+	struct xfrm_sa_keys keys = {.auth.algo = XFRM_HMAC_MD5};
+
+	(void)state;
+	queue_sas(1, 1);
+	assert_int_equal(xfrm_commit(x, &error), 0);
+	fake.locked_down = true;
+	assert_int_equal(xfrm_get_sa_keys(x, &one.id, 33203, &keys), -EACCES);
+	assert_int_equal(keys.auth.algo, XFRM_HMAC_MD5);
+}
+
+static void a_kernel_that_refuses_its_keys_is_heard(void **state)
+{
+	struct xfrm_sa one = sa(1);
+	struct xfrm_sa_keys keys;
+
+	(void)state;
+	queue_sas(1, 1);
+	assert_int_equal(xfrm_commit(x, &error), 0);
+	fake.refuse_type = XFRM_MSG_GETSA;
+	fake.refuse_error = EPERM;
+	assert_int_equal(xfrm_get_sa_keys(x, &one.id, 33203, &keys), -EPERM);
+}
+
 static void a_policy_is_found_by_selector_with_its_index(void **state)
 {
 	struct xfrm_policy p = guard(6100), found;
@@ -932,6 +992,10 @@ int main(void)
 		unit(a_question_does_not_disturb_what_is_queued),
 		unit(the_answer_with_keys_is_wiped),
 		unit(an_answer_with_keys_that_cannot_be_read_is_wiped_too),
+		unit(keys_are_those_that_the_kernel_has),
+		unit(keys_of_others_are_not_given),
+		unit(zeros_of_a_kernel_that_is_locked_down_are_no_keys),
+		unit(a_kernel_that_refuses_its_keys_is_heard),
 		unit(a_policy_is_found_by_selector_with_its_index),
 		unit(a_question_without_an_answer_is_an_error),
 	};

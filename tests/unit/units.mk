@@ -72,7 +72,7 @@ test_params_PKG := jansson
 test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
-RPC := $(addprefix daemon/,rpc.c dispatch.c frame_json.c params.c command.c command_sa.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
+RPC := $(addprefix daemon/,rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
 test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
 test_rpc_PKG := libcrypto libconfuse jansson
 test_rpc_LDFLAGS := -Wl,--wrap=free
@@ -146,3 +146,10 @@ test_http_LIBS := -losipparser2
 fake_daemon := $(addprefix daemon/,conn.c control.c listen.c) $(filter-out tests/unit/fake_timer.c,$(DOORS)) daemon/timer.c
 fake_daemon_PKG := libcrypto libconfuse jansson libevent_core
 fake_daemon_LIBS := -losipparser2
+test_wireshark := daemon/wireshark.c xfrm/algo.c xfrm/ip.c proto/text.c
+test_export := $(DOORS)
+test_export_PKG := libcrypto libconfuse jansson
+test_export_LIBS := -losipparser2
+test_export_LDFLAGS := -Wl,--wrap=free
+test_wipe := daemon/wipe.c
+test_wipe_LDFLAGS := -Wl,--wrap=free,--wrap=malloc
