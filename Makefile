@@ -41,7 +41,7 @@ UE     := $(wildcard tests/ue/*.c)
 
 secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
 secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
-secagreed_LIBS   := -losipparser2
+secagreed_LIBS   := -losipparser2 -llmdb
 secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
 	lines.c plan.c refusal.c security_server.c sip_agree.c wipe.c) \
 	xfrm/algo.c xfrm/ip.c
@@ -153,7 +153,12 @@ $(BUILD)/bench/parse_time: $(addprefix $(BUILD)/obj/,tests/bench/parse_time.o \
 
 units: $(UNIT_PROGRAMS) $(BUILD)/unit/fake_daemon
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
-ktests: all $(KTESTS:%=$(BUILD)/kernel/%)
+$(BUILD)/kernel/killat: $(BUILD)/obj/tests/kernel/killat.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^
+
+ktests: all $(KTESTS:%=$(BUILD)/kernel/%) $(BUILD)/kernel/killat
 
 deps:
 	@tests/deps.sh build

@@ -47,20 +47,23 @@ struct audit {
 
 /* ---- SAs of the kernel ---- */
 
-static bool same_sa(const struct xfrm_sa_id *a, const struct xfrm_sa_id *b)
+static bool is_as_planned(const struct xfrm_sa *plan, const struct xfrm_dump_sa *sa)
 {
-	return a->spi == b->spi && a->proto == b->proto && ip_equal(&a->dst, &b->dst);
+	return plan->id.spi == sa->id.spi && plan->id.proto == sa->id.proto &&
+	       ip_equal(&plan->id.dst, &sa->id.dst) && plan->reqid == sa->stats.reqid &&
+	       plan->mode == sa->mode && xfrm_sel_equal(&plan->sel, &sa->sel);
 }
 
-static bool tick_off(struct sa_set *set, const struct xfrm_sa_id *sa)
+static bool tick_off(struct sa_set *set, const struct xfrm_dump_sa *sa)
 {
 	struct plan plan;
 
 	sa_set_plan(set, &plan);
 	for (size_t i = 0; i < plan.sa_count; i++) {
-		if (!same_sa(&plan.sas[i].id, sa))
+		if (!is_as_planned(&plan.sas[i], sa))
 			continue;
 		set->seen |= 1u << i;
+		set->add_time_s = (int64_t)sa->stats.add_time;
 		return true;
 	}
 	return false;
@@ -73,11 +76,11 @@ static bool belongs_to_a_set(struct sa_table *table, const struct xfrm_dump_sa *
 	struct sa_set *set = sa_table_by_spi(table, sa->id.spi);
 	const struct sa_flow *flow;
 
-	if (set && tick_off(set, &sa->id))
+	if (set && tick_off(set, sa))
 		return true;
 	flow = sa_table_flow(table, &sel->src, sel->sport, &sel->dst, sel->dport);
 	for (; flow; flow = flow->next) {
-		if (tick_off(flow->set, &sa->id))
+		if (tick_off(flow->set, sa))
 			return true;
 	}
 	return false;
@@ -136,12 +139,15 @@ static int read_sas(struct audit *a)
 
 /* ---- sets ---- */
 
-static bool is_there(const struct sa_set *set, const struct xfrm_sa_id *sa)
+static bool is_there(struct sa_set *set, const struct xfrm_sa_id *sa)
 {
 	struct xfrm_sa_stats stats;
 	const int err = xfrm_get_sa_counters(set->table->xfrm, sa, &stats);
 
-	return err ? err != -ESRCH : stats.reqid == set->reqid;
+	if (err)
+		return err != -ESRCH;
+	set->add_time_s = (int64_t)stats.add_time;
+	return stats.reqid == set->reqid;
 }
 
 static void compare(struct audit *a, struct sa_set *set)
@@ -178,13 +184,13 @@ static int see_policy(const struct xfrm_policy *policy, void *arg)
 	return 0;
 }
 
-static int check_policies(struct audit *a)
+/* Those that one look finds room for. */
+static int delete_orphan_policies(struct audit *a)
 {
 	struct xfrm *xfrm = a->table->xfrm;
 	struct xfrm_error error;
 	int err;
 
-	a->report.restored_guards = guards_restore(a->guards, 0);
 	a->orphan_count = 0;
 	err = xfrm_dump_policies(xfrm, see_policy, a);
 	for (size_t i = 0; i < a->orphan_count && !err; i++) {
@@ -196,6 +202,17 @@ static int check_policies(struct audit *a)
 			err = xfrm_commit(xfrm, &error);
 		a->report.orphan_policies += !err;
 	}
+	return err;
+}
+
+static int check_policies(struct audit *a)
+{
+	int err;
+
+	a->report.restored_guards = guards_restore(a->guards, 0);
+	do
+		err = delete_orphan_policies(a);
+	while (!err && a->orphan_count == MAX_ORPHANS);
 	a->orphan_count = 0;
 	return err;
 }

@@ -209,6 +209,8 @@ static void add_identities(struct sa_set *set, const json_t *params)
 			impu_add(&set->impu, identity, NULL);
 		free(identity);
 	}
+	if (lines.count)
+		sa_set_keep(set);
 }
 
 int command_sa_confirm(struct daemon *d, const json_t *params, json_t **ret,
@@ -277,6 +279,8 @@ static void unregister(struct sa_set *set, const struct lines *gone)
 			impu_remove(set->impu, identity);
 		free(identity);
 	}
+	if (gone->count)
+		sa_set_keep(set);
 }
 
 /* Take the identities in @params off the sets of @contact. True: others are left, the sets stay. */

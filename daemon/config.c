@@ -16,7 +16,6 @@
 #include <string.h>
 #include <syslog.h>
 
-#define MAX_CLIENT_PORTS 256
 #define MAX_FILE_BYTES   (1024 * 1024)
 
 /* An option that read_file() puts behind the text, to see that the parser got there. */
@@ -54,6 +53,7 @@ void config_default(struct config *ret)
 	snprintf(ret->socket.path, sizeof(ret->socket.path), "%s", CONFIG_DEFAULT_SOCKET);
 	ret->socket.mode = 0660;
 	ret->http.mode = 0660;
+	snprintf(ret->state_dir, sizeof(ret->state_dir), "%s", CONFIG_DEFAULT_STATE);
 	ret->max_sets = 100000;
 	ret->max_connections = 64;
 	ret->audit_interval_s = 300;
@@ -253,10 +253,10 @@ static int port_range(cfg_t *cfg, const char *key, uint16_t *ret_first, uint16_t
 	if (text_to_u32((struct span){ text, dash ? (size_t)(dash - text) : strlen(text) }, 5, 65535,
 			&first) < 0 ||
 	    text_to_u32(span_of(dash ? dash + 1 : text), 5, 65535, &last) < 0 || !first ||
-	    last < first || last - first >= MAX_CLIENT_PORTS)
+	    last < first || last - first >= CONFIG_MAX_CLIENT_PORTS)
 		return wrong(cfg, key,
 			     "%s = \"%s\": it is a range of at most %d ports, as \"6104-6107\"",
-			     key, text, MAX_CLIENT_PORTS);
+			     key, text, CONFIG_MAX_CLIENT_PORTS);
 	*ret_first = (uint16_t)first;
 	*ret_last = (uint16_t)last;
 	return 0;
@@ -451,6 +451,7 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_SEC("http", HTTP_OPTIONS, CFGF_NONE),
 	CFG_STR("log-level", "info", CFGF_NONE),
 	CFG_STR("allow-key-export", "off", CFGF_NONE),
+	CFG_STR("state-dir", CONFIG_DEFAULT_STATE, CFGF_NONE),
 	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
 	CFG_INT_CB("max-connections", 64, CFGF_NONE, decimal),
 	CFG_INT_CB("audit-interval", 300, CFGF_NONE, decimal),
@@ -735,12 +736,27 @@ static int read_listeners(cfg_t *cfg, struct config *c)
 	return 0;
 }
 
+/* An absolute path, or "off". */
+static int read_state_dir(cfg_t *cfg, struct config *c)
+{
+	const char *dir = cfg_getstr(cfg, "state-dir");
+	const bool off = !strcmp(dir, "off");
+
+	if (!off && (dir[0] != '/' || strlen(dir) >= sizeof(c->state_dir)))
+		return wrong(cfg, "state-dir",
+			     "state-dir = \"%s\": it is an absolute path of at most %zu characters, "
+			     "or off", dir, sizeof(c->state_dir) - 1);
+	snprintf(c->state_dir, sizeof(c->state_dir), "%s", off ? "" : dir);
+	return 0;
+}
+
 static int read_top(cfg_t *cfg, struct config *c)
 {
 	int allow_key_export;
 
 	if (word_value(cfg, "allow-key-export", ON_OFF, &allow_key_export) < 0 ||
 	    word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
+	    read_state_dir(cfg, c) < 0 ||
 	    number(cfg, "max-sets", 1, 4000000, &c->max_sets) < 0 ||
 	    number(cfg, "max-connections", 1, 4096, &c->max_connections) < 0 ||
 	    number(cfg, "audit-interval", 0, MAX_SECONDS, &c->audit_interval_s) < 0 ||

@@ -15,8 +15,11 @@
 
 #define CONFIG_DEFAULT_PATH   "/etc/secagreed/secagreed.conf"
 #define CONFIG_DEFAULT_SOCKET "/run/secagreed/control.sock"
+#define CONFIG_DEFAULT_STATE  "/run/secagreed/state"
+#define CONFIG_DIR_BYTES      200
 #define CONFIG_MAX_LISTENERS  64
 #define CONFIG_NAME_BYTES     64
+#define CONFIG_MAX_CLIENT_PORTS 256
 
 enum config_policies {
 	CONFIG_POLICIES_SHARED,  /* a handful for all phones; sets that cannot use them have their own */
@@ -80,6 +83,7 @@ struct config {
 	uint16_t http_port;          /* 0 = none */
 	uint32_t max_sets;
 	uint32_t max_connections;
+	char state_dir[CONFIG_DIR_BYTES]; /* "" = nothing outlives the daemon */
 	uint32_t audit_interval_s; /* 0 = no audit but those that are asked for */
 	bool allow_key_export;
 	int log_level; /* LOG_ERR .. LOG_DEBUG of syslog.h */

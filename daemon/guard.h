@@ -11,8 +11,8 @@
 struct guards;
 
 /* Install those of all listeners. A policy that stands there already and is the same is taken over
- * (it was left by a daemon that died); another program's with the same selector is not touched.
- * Returns 0, or -errno with a sentence; then nothing of this call is left. */
+ * (an earlier run left it); another program's with the same selector is not touched.
+ * Returns 0, or -errno with a sentence; then what this call added is gone again. */
 int guards_install(struct xfrm *xfrm, const struct config *config, struct guards **ret,
 		   char *ret_why, size_t why_cap);
 
@@ -24,7 +24,15 @@ size_t guards_restore(struct guards *guards, uint32_t index);
  * for now, since it was undone seconds ago. */
 bool guards_undo_change(struct guards *guards, const struct xfrm_policy *policy);
 
+/* Delete from the kernel what @past, a listener of an earlier run, had there, but for what those of
+ * @config need. Another program's in its place stays. */
+void guards_remove_past(struct xfrm *xfrm, const struct config *config,
+			const struct config_listener *past);
+
 /* Delete them, by index, and free. */
 void guards_remove(struct guards *guards);
+
+/* Free; in the kernel they stay. */
+void guards_free(struct guards *guards);
 
 #endif

@@ -5,6 +5,7 @@
 #include "daemon/hash.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 
 static uint64_t key[2];
@@ -12,6 +13,16 @@ static uint64_t key[2];
 int hash_init(void)
 {
 	return getrandom(key, sizeof(key), 0) == sizeof(key) ? 0 : -EIO;
+}
+
+void hash_key(uint8_t ret[static HASH_KEY_BYTES])
+{
+	memcpy(ret, key, HASH_KEY_BYTES);
+}
+
+void hash_use_key(const uint8_t bytes[static HASH_KEY_BYTES])
+{
+	memcpy(key, bytes, HASH_KEY_BYTES);
 }
 
 static uint64_t rotate(uint64_t x, unsigned bits)

@@ -14,6 +14,13 @@
 /* Draw the key. Call once before the first table is used. Returns 0 or -errno. */
 int hash_init(void);
 
+#define HASH_KEY_BYTES 16
+
+/* The key, to be kept for another process that must find the same hashes, and used there instead of
+ * one that is drawn. */
+void hash_key(uint8_t ret[static HASH_KEY_BYTES]);
+void hash_use_key(const uint8_t bytes[static HASH_KEY_BYTES]);
+
 uint64_t hash_bytes(const void *data, size_t len);
 
 #define HASH_NONFATAL_OOM 1

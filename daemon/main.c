@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * secagreed: reads its configuration, tries whether the kernel can do the job, puts the guards in
- * place, serves the control socket until SIGTERM or SIGINT, and takes everything of its own out of
- * the kernel again. One loop, one thread.
+ * place, takes up the sets of the run before it, and serves the control socket until SIGTERM or
+ * SIGINT. Sets and guards stay in the kernel for the next run; only without a store, or when asked to
+ * (--flush), does it take everything of its own out again. One loop, one thread.
  */
 #include "daemon/command.h"
 #include "daemon/conn.h"
@@ -11,8 +12,8 @@
 #include "daemon/encap.h"
 #include "daemon/event.h"
 #include "daemon/log.h"
-#include "daemon/orphan.h"
 #include "daemon/probe.h"
+#include "daemon/restore.h"
 #include "daemon/watch.h"
 
 #include <errno.h>
@@ -26,11 +27,12 @@
 
 enum {
 	EXIT_USAGE = 2,
+	OPTION_FLUSH = 256, /* no letter */
 };
 
 struct options {
 	const char *config_path;
-	bool foreground, check_config;
+	bool foreground, check_config, flush;
 };
 
 /* Everything that runs, in the order of its making; stop() goes the other way. */
@@ -38,6 +40,7 @@ struct running {
 	struct daemon daemon;
 	struct event_base *loop;
 	struct encap *encap;
+	struct store *store;
 	struct guards *guards;
 	struct upkeep *upkeep;
 	struct watch *watch;
@@ -46,13 +49,15 @@ struct running {
 };
 
 static const char USAGE[] =
-	"usage: secagreed [--config FILE] [--foreground] [--check-config] [--version] [--help]\n"
+	"usage: secagreed [--config FILE] [--foreground] [--check-config] [--flush] [--version]\n"
+	"                 [--help]\n"
 	"\n"
 	"Negotiates ipsec-3gpp security agreements for a P-CSCF and keeps their SAs in the kernel.\n"
 	"\n"
 	"  -c, --config FILE   configuration, " CONFIG_DEFAULT_PATH " when not given\n"
 	"  -f, --foreground    stay in the foreground and log to standard error\n"
 	"  -t, --check-config  read the configuration, say what is wrong with it, and exit\n"
+	"      --flush         take all that a stopped daemon has left out of the kernel, and exit\n"
 	"  -V, --version       print the version and exit\n"
 	"  -h, --help          print this and exit\n"
 	"\n"
@@ -67,6 +72,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		{ "config", required_argument, NULL, 'c' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "check-config", no_argument, NULL, 't' },
+		{ "flush", no_argument, NULL, OPTION_FLUSH },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -84,6 +90,9 @@ static int parse_options(int argc, char **argv, struct options *ret)
 			break;
 		case 't':
 			ret->check_config = true;
+			break;
+		case OPTION_FLUSH:
+			ret->flush = true;
 			break;
 		case 'V':
 			puts("secagreed " SECAGREED_VERSION);
@@ -166,29 +175,74 @@ static int start_kernel(struct running *r, const struct config *config)
 		log_line(LOG_ERR, "%s", why);
 		return -1;
 	}
-	err = orphans_remove(r->daemon.xfrm, config);
-	if (err < 0)
-		log_line(LOG_WARNING, "the SAs of an earlier run could not be removed: %s",
-			 strerror(-err));
-	if (guards_install(r->daemon.xfrm, config, &r->guards, why, sizeof(why)) < 0) {
+	return 0;
+}
+
+/* Which of the sets that were taken up does the kernel still have, and what of no set? */
+static void compare_with_kernel(struct running *r)
+{
+	struct audit_report report;
+
+	audit_run(r->daemon.audit, &report);
+	if (report.orphan_sas || report.orphan_policies)
+		event_emit(EVENT_ORPHANS_REMOVED, event_number("sas", report.orphan_sas),
+			   event_number("policies", report.orphan_policies));
+	if (report.error)
+		audit_soon(r->daemon.audit); /* other programs were at work: once more */
+}
+
+static int open_store(struct running *r, const struct config *config)
+{
+	char why[512];
+
+	if (!config->state_dir[0] ||
+	    store_open(config->state_dir, config->max_sets, &r->store, why, sizeof(why)) == 0)
+		return 0;
+	log_line(LOG_ERR, "%s", why);
+	return -1;
+}
+
+static int take_up(struct running *r, const struct config *config)
+{
+	struct restored restored;
+	char why[512];
+
+	r->daemon.table->store = r->store;
+	if (restore(r->daemon.table, config, &r->guards, &restored, why, sizeof(why)) < 0) {
 		log_line(LOG_ERR, "%s", why);
 		return -1;
 	}
+	if (restored.sets || restored.expired || restored.changed || restored.refused)
+		event_emit(EVENT_RESTORED, event_number("sets", restored.sets),
+			   event_number("expired", restored.expired),
+			   event_number("changed", restored.changed),
+			   event_number("refused", restored.refused));
 	return 0;
 }
 
 static int start_sets(struct running *r, const struct config *config)
 {
-	struct watch_targets targets = { .guards = r->guards };
+	struct watch_targets targets = { 0 };
+	int err;
 
+	if (open_store(r, config) < 0)
+		return -1;
 	targets.table = r->daemon.table = sa_table_new(r->daemon.xfrm, config->max_sets);
-	if (!r->daemon.table)
-		return -ENOMEM;
-	targets.upkeep = r->upkeep = upkeep_new(r->daemon.table);
-	targets.audit = r->daemon.audit = audit_new(config, r->daemon.table, r->guards);
-	if (!r->upkeep || !r->daemon.audit)
-		return -ENOMEM;
-	return watch_open(r->loop, &targets, &r->watch);
+	if (r->daemon.table && take_up(r, config) < 0)
+		return -1;
+	targets.guards = r->guards;
+	if (r->daemon.table) {
+		targets.upkeep = r->upkeep = upkeep_new(r->daemon.table);
+		targets.audit = r->daemon.audit = audit_new(config, r->daemon.table, r->guards);
+	}
+	err = r->upkeep && r->daemon.audit ? watch_open(r->loop, &targets, &r->watch) : -ENOMEM;
+	if (err) {
+		log_line(LOG_ERR, "the kernel's events: %s", strerror(-err));
+		return -1;
+	}
+	compare_with_kernel(r);
+	upkeep_limits(r->upkeep);
+	return 0;
 }
 
 static int start(struct running *r, const struct config *config)
@@ -216,24 +270,35 @@ static int start(struct running *r, const struct config *config)
 	}
 	if (start_kernel(r, config) < 0)
 		return -1;
-	if (start_sets(r, config) < 0) {
-		log_line(LOG_ERR, "out of memory");
+	if (start_sets(r, config) < 0)
 		return -1;
-	}
 	event_emit(EVENT_STARTED, event_text("version", SECAGREED_VERSION),
 		   event_number("listeners", config->listener_count),
 		   event_text("socket", config->socket.path));
 	return 0;
 }
 
-static void stop(struct running *r)
+/* All that is in the kernel and in the store goes. */
+static void flush(struct running *r)
+{
+	sa_table_drop_all(r->daemon.table, "flush");
+	guards_remove(r->guards);
+	r->guards = NULL;
+	store_remove(r->store);
+}
+
+/* @started: else what an earlier run left stays for the next one. */
+static void stop(struct running *r, bool started)
 {
 	control_close(r->control);
 	watch_close(r->watch); /* before the guards go, or it would put them back */
 	audit_free(r->daemon.audit);
 	upkeep_free(r->upkeep);
+	if (started && !r->store)
+		flush(r); /* nobody would know it again */
 	sa_table_free(r->daemon.table);
-	guards_remove(r->guards);
+	guards_free(r->guards);
+	store_close(r->store);
 	encap_close(r->encap);
 	for (size_t i = 0; i < 2; i++) {
 		if (r->signals[i])
@@ -244,6 +309,24 @@ static void stop(struct running *r)
 		event_base_free(r->loop);
 }
 
+/* Returns the exit status. */
+static int run(struct running *r, const struct options *options, const struct config *config)
+{
+	bool well = true;
+
+	if (!options->foreground) {
+		well = daemon(0, 0) == 0 && event_reinit(r->loop) == 0;
+		log_open(LOG_TO_SYSLOG, config->log_level);
+		if (!well)
+			log_line(LOG_ERR, "cannot go to the background: %s", strerror(errno));
+	}
+	if (well) {
+		well = event_base_dispatch(r->loop) >= 0;
+		event_emit(EVENT_STOPPED);
+	}
+	return well ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct rlimit NO_CORE = { 0, 0 };
@@ -251,9 +334,11 @@ int main(int argc, char **argv)
 	struct running running = { 0 };
 	struct options options;
 	int status = parse_options(argc, argv, &options);
+	bool started;
 
 	if (status >= 0)
 		return status;
+	status = EXIT_SUCCESS;
 	if (read_config(&options, &config) < 0)
 		return EXIT_FAILURE;
 	if (options.check_config) {
@@ -263,18 +348,11 @@ int main(int argc, char **argv)
 	}
 	setrlimit(RLIMIT_CORE, &NO_CORE); /* a core would hold keys */
 	log_open(LOG_TO_STDERR, config.log_level);
-	status = start(&running, &config) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-	if (status == EXIT_SUCCESS && !options.foreground) {
-		if (daemon(0, 0) < 0 || event_reinit(running.loop) < 0)
-			status = EXIT_FAILURE;
-		log_open(LOG_TO_SYSLOG, config.log_level);
-		if (status != EXIT_SUCCESS)
-			log_line(LOG_ERR, "cannot go to the background: %s", strerror(errno));
-	}
-	if (status == EXIT_SUCCESS) {
-		status = event_base_dispatch(running.loop) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-		event_emit(EVENT_STOPPED);
-	}
-	stop(&running);
-	return status;
+	started = start(&running, &config) == 0;
+	if (started && options.flush)
+		flush(&running);
+	else if (started)
+		status = run(&running, &options, &config);
+	stop(&running, started && !options.flush);
+	return started ? status : EXIT_FAILURE;
 }

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * At start no set is known, so every SA that is marked as ours belongs to nobody: the phone behind it
- * registers again. Deletion goes in two steps, first collecting and then deleting, since a dump and
- * a transaction share the kernel's lock but not a moment.
+ * The mark is the reqid of a listener, or one of its upper half for sets with policies of their own,
+ * together with its address: the kernel asks nobody for it, so another program that uses both would be
+ * taken for us. What bears it and belongs to no set is an orphan; audit.c deletes those.
  */
 #include "daemon/orphan.h"
-#include "daemon/event.h"
-
-#include <errno.h>
-#include <stdlib.h>
-
-struct orphans {
-	const struct config *config;
-	struct xfrm_sa_id *sas;
-	struct xfrm_policy *policies;
-	size_t sa_count, policy_count;
-};
 
 static bool is_ours(const struct config_listener *l, uint32_t reqid, const struct ip_addr *a,
 		    const struct ip_addr *b)
@@ -43,81 +32,4 @@ bool orphan_is_our_policy(const struct config *config, const struct xfrm_policy 
 			return true;
 	}
 	return false;
-}
-
-/* Room for one more behind @count, doubling at powers of two. */
-static void *room(void *array, size_t count, size_t size)
-{
-	return count & (count - 1) ? array : reallocarray(array, count ? count * 2 : 1, size);
-}
-
-static int see_sa(const struct xfrm_dump_sa *sa, void *arg)
-{
-	struct orphans *o = arg;
-	struct xfrm_sa_id *sas;
-
-	if (!orphan_is_our_sa(o->config, sa))
-		return 0;
-	sas = room(o->sas, o->sa_count, sizeof(*sas));
-	if (!sas)
-		return -ENOMEM;
-	o->sas = sas;
-	o->sas[o->sa_count++] = sa->id;
-	return 0;
-}
-
-static int see_policy(const struct xfrm_policy *policy, void *arg)
-{
-	struct orphans *o = arg;
-	struct xfrm_policy *policies;
-
-	if (!orphan_is_our_policy(o->config, policy))
-		return 0;
-	policies = room(o->policies, o->policy_count, sizeof(*policies));
-	if (!policies)
-		return -ENOMEM;
-	o->policies = policies;
-	o->policies[o->policy_count++] = *policy;
-	return 0;
-}
-
-static int remove_all(struct xfrm *xfrm, const struct orphans *o)
-{
-	struct xfrm_error error;
-	int err = 0;
-
-	for (size_t i = 0; i < o->sa_count && !err; i++) {
-		if (i % XFRM_TXN_MESSAGES == 0)
-			xfrm_begin(xfrm);
-		err = xfrm_delete_sa(xfrm, &o->sas[i]);
-		if (!err && (i % XFRM_TXN_MESSAGES == XFRM_TXN_MESSAGES - 1 || i + 1 == o->sa_count))
-			err = xfrm_commit(xfrm, &error);
-	}
-	for (size_t i = 0; i < o->policy_count && !err; i++) {
-		const struct xfrm_policy *p = &o->policies[i];
-
-		xfrm_begin(xfrm);
-		err = xfrm_delete_policy(xfrm, p->dir, p->index, p->if_id);
-		if (!err)
-			err = xfrm_commit(xfrm, &error);
-	}
-	return err;
-}
-
-int orphans_remove(struct xfrm *xfrm, const struct config *config)
-{
-	struct orphans o = { .config = config };
-	int err = xfrm_dump_sas(xfrm, see_sa, &o);
-
-	if (!err)
-		err = xfrm_dump_policies(xfrm, see_policy, &o);
-	if (!err)
-		err = remove_all(xfrm, &o);
-	if (o.sa_count || o.policy_count)
-		event_emit(EVENT_ORPHANS_REMOVED, event_number("sas", o.sa_count),
-			   event_number("policies", o.policy_count),
-			   event_errno(err));
-	free(o.sas);
-	free(o.policies);
-	return err ? err : (int)(o.sa_count + o.policy_count);
 }

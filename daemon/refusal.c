@@ -32,6 +32,8 @@ static const struct {
 	[REASON_LIMIT] = { "limit", 503, "Service Unavailable", VERDICT_REJECT },
 	[REASON_KERNEL_REFUSED] = { "kernel_refused", 500, "Server Internal Error",
 				    VERDICT_REJECT },
+	/* a set that is not stored would be dropped at the next start */
+	[REASON_STORE_FAILED] = { "store_failed", 503, "Service Unavailable", VERDICT_REJECT },
 	[REASON_UNKNOWN_SET] = { "unknown_set", 0, NULL, VERDICT_NONE },
 	[REASON_UNKNOWN_LISTENER] = { "unknown_listener", 0, NULL, VERDICT_NONE },
 	[REASON_SEC_AGREE_OFF] = { "sec_agree_off", 0, NULL, VERDICT_NONE },

@@ -238,6 +238,14 @@ static void learn_policies(struct sa_set *set, const struct plan *plan)
 	set->policy_count = plan->policy_count;
 }
 
+void sa_kernel_learn_policies(struct sa_set *set)
+{
+	struct plan plan;
+
+	sa_set_plan(set, &plan);
+	learn_policies(set, &plan);
+}
+
 size_t sa_kernel_restore_policies(struct sa_set *set)
 {
 	size_t restored = 0;

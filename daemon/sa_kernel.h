@@ -27,6 +27,9 @@ int sa_kernel_set_all_limits(struct sa_set *const *sets, size_t count,
  * program's in their place stays. What is done is logged. Returns how many were put back. */
 size_t sa_kernel_restore_policies(struct sa_set *set);
 
+/* Learn the kernel's names for the set's own policies, which an earlier run installed. */
+void sa_kernel_learn_policies(struct sa_set *set);
+
 /* The sets whose own policy @policy may be, by its selector; NULL: none. */
 const struct sa_flow *sa_kernel_flow_of(const struct sa_table *table,
 					const struct xfrm_policy *policy);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a set, in two halves: making one (sa_set_create: choose, build, install, enter, each
- * step undone when a later one fails) and moving it through its states.
+ * The life of a set, in two halves: making one (sa_set_create: choose, build, install, enter, store,
+ * each step undone when a later one fails) and moving it through its states.
  *
- * What an event does to the sets of a contact stands in one table, EVENTS; happen() carries it out,
- * and change_state() is the only place where a state changes. A lifetime lives twice: the daemon's
+ * What an event does to the sets of a contact stands in one table, EVENTS. decide() writes what
+ * becomes of them to the store, which is when it happens (store.c says why), and carry_out() makes
+ * it so; change_state() is the only place where a state changes. A lifetime lives twice: the daemon's
  * timer runs on the monotonic clock and is the true one; the kernel's limit (sa_kernel.c) lies a
  * little behind it, for the case that the daemon is dead.
  *
@@ -15,6 +16,8 @@
 #include "daemon/sa_kernel.h"
 #include "daemon/sa_table.h"
 #include "daemon/security_server.h"
+#include "daemon/set_record.h"
+#include "daemon/store.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -83,16 +86,24 @@ static void set_deadline(struct sa_set *set, uint64_t deadline_ms)
 	timer_arm(&set->timer, next_look_ms(set));
 }
 
-static void shorten(struct sa_set *set, uint32_t left_s)
+static void shorten(struct sa_set *set, uint64_t deadline_ms)
 {
-	const uint64_t deadline_ms = clock_monotonic_ms() + (uint64_t)left_s * 1000;
 	struct xfrm_error error;
 
-	if (deadline_ms >= set->deadline_ms)
-		return;
 	set_deadline(set, deadline_ms);
 	if (sa_kernel_set_limits(set, &error) < 0)
 		sa_kernel_log_error(set, "shorten", &error);
+}
+
+static uint64_t sooner_ms(uint64_t a_ms, uint64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
+/* 0: at once. */
+static uint64_t from_now_ms(uint32_t left_s)
+{
+	return left_s ? clock_monotonic_ms() + (uint64_t)left_s * 1000 : 0;
 }
 
 static uint64_t granted_until_ms(const struct sa_set *set, uint32_t expires_s)
@@ -113,6 +124,49 @@ static uint64_t registered_until_ms(const struct sa_set *set, uint32_t expires_s
 			until_ms = other->deadline_ms;
 	}
 	return until_ms;
+}
+
+/* ---- their end ---- */
+
+static void free_set(struct sa_set *set)
+{
+	free(set->impi);
+	free(set->impu);
+	free(set->security_client);
+	free(set->security_server);
+	free(set);
+}
+
+static void release_spis(struct sa_set *set)
+{
+	spi_release(set->table->spis, set->pcscf.spi_c);
+	spi_release(set->table->spis, set->pcscf.spi_s);
+	spi_release(set->table->spis, set->pcscf.spi);
+	set->pcscf.spi_c = set->pcscf.spi_s = set->pcscf.spi = 0;
+}
+
+static void take_out(struct sa_set *set, const char *why)
+{
+	sa_kernel_remove(set);
+	change_state(set, SA_SET_GONE, why);
+	timer_stop(&set->timer);
+	release_spis(set);
+	sa_table_remove(set);
+	free_set(set);
+}
+
+void sa_set_drop(struct sa_set *set, const char *why)
+{
+	store_forget(set->table->store, set);
+	(void)store_commit(set->table->store); /* the next start finds that the kernel lost it */
+	take_out(set, why);
+}
+
+void sa_set_leave(struct sa_set *set)
+{
+	timer_stop(&set->timer);
+	sa_table_remove(set);
+	free_set(set);
 }
 
 /* ---- events ---- */
@@ -141,9 +195,16 @@ enum act {
 	TO_NEW,
 	TO_CURRENT,
 	TO_OLD,
-	SHORTEN, /* to so many seconds, if it has more; 0: it goes */
+	SHORTEN, /* to a deadline, if its own is later; none: it goes */
 	RETIRE,  /* TO_OLD and SHORTEN */
 	DROP,
+};
+
+/* What an act makes of a set. */
+struct fate {
+	enum sa_set_state state;
+	uint64_t deadline_ms;
+	const char *why;
 };
 
 /* TS 33.203 7.3.1.1, 7.4.2a; TS 24.229 5.2.2, 5.2.5. What is not here keeps the set as it is. */
@@ -181,57 +242,110 @@ static const struct {
 	},
 };
 
-static void shorten_or_drop(struct sa_set *set, uint32_t left_s, const char *why)
+/* @until_ms: for what shortens; 0: at once. */
+static struct fate fate_by(const struct sa_set *set, enum act act, uint64_t until_ms)
 {
-	if (left_s)
-		shorten(set, left_s);
-	else
-		sa_set_drop(set, why);
-}
+	struct fate fate = { .state = set->state, .deadline_ms = set->deadline_ms };
 
-static void act(struct sa_set *set, enum act act, uint32_t left_s, const char *why)
-{
 	switch (act) {
 	case KEEP:
 		break;
 	case TO_NEW:
-		change_state(set, SA_SET_NEW, why);
+		fate.state = SA_SET_NEW;
 		break;
 	case TO_CURRENT:
-		change_state(set, SA_SET_CURRENT, why);
+		fate.state = SA_SET_CURRENT;
 		break;
 	case TO_OLD:
-		change_state(set, SA_SET_OLD, why);
+		fate.state = SA_SET_OLD;
 		break;
 	case RETIRE:
-		if (left_s) /* else nobody would see it in that state */
-			change_state(set, SA_SET_OLD, why);
-		shorten_or_drop(set, left_s, why);
+		fate.state = until_ms ? SA_SET_OLD : SA_SET_GONE;
+		fate.deadline_ms = sooner_ms(until_ms, set->deadline_ms);
 		break;
 	case SHORTEN:
-		shorten_or_drop(set, left_s, why);
+		fate.state = until_ms ? set->state : SA_SET_GONE;
+		fate.deadline_ms = sooner_ms(until_ms, set->deadline_ms);
 		break;
 	case DROP:
-		sa_set_drop(set, why);
+		fate.state = SA_SET_GONE;
 		break;
+	}
+	return fate;
+}
+
+/* Something that happens to the sets of a contact. */
+struct happening {
+	enum sa_set_event event;
+	const struct sa_set *set;
+	const struct sa_set *over; /* NULL = none */
+	uint64_t until_ms;         /* what is shortened lasts until then; 0: it goes */
+};
+
+static struct fate fate_of(const struct sa_set *set, const struct happening *h)
+{
+	const enum part part = set == h->set    ? PART_ITSELF
+			       : set == h->over ? PART_OVER
+						: PART_OTHER;
+	struct fate fate = fate_by(set, EVENTS[h->event][part].act[set->state], h->until_ms);
+
+	fate.why = EVENTS[h->event][part].why;
+	return fate;
+}
+
+/* All of it in one transaction of the store: that is when it happens. */
+static int decide(const struct happening *h)
+{
+	struct store *store = h->set->table->store;
+	const struct sa_set *set;
+
+	DL_FOREACH2(h->set->contact->sets, set, contact_next) {
+		const struct fate fate = fate_of(set, h);
+		struct sa_set after = *set;
+
+		after.state = fate.state;
+		after.deadline_ms = fate.deadline_ms;
+		if (fate.state == SA_SET_GONE)
+			store_forget(store, set);
+		else
+			store_put(store, &after);
+	}
+	return store_commit(store);
+}
+
+static void suffer(struct sa_set *set, const struct fate *fate)
+{
+	if (fate->state == SA_SET_GONE) {
+		take_out(set, fate->why);
+		return;
+	}
+	if (fate->state != set->state)
+		change_state(set, fate->state, fate->why);
+	if (fate->deadline_ms != set->deadline_ms)
+		shorten(set, fate->deadline_ms);
+}
+
+/* Sets may be gone after it, and with the last one their contact. */
+static void carry_out(const struct happening *h)
+{
+	struct sa_set *set = h->set->contact->sets, *next;
+
+	for (; set; set = next) {
+		const struct fate fate = fate_of(set, h);
+
+		next = set->contact_next;
+		suffer(set, &fate);
 	}
 }
 
-/* @over: NULL = none; @left_s: what is shortened has so long. Sets may be gone after it, and with
- * the last one their contact. */
-static void happen(enum sa_set_event event, const struct sa_set *set, const struct sa_set *over,
-		   uint32_t left_s)
+/* What nobody can refuse: where it cannot be stored, it happens all the same, and a restart finds
+ * sets that the kernel has no longer, or that last longer than they should. */
+static void happen(enum sa_set_event event, const struct sa_set *set, uint64_t until_ms)
 {
-	struct sa_set *each = set->contact->sets, *next;
+	const struct happening h = { .event = event, .set = set, .until_ms = until_ms };
 
-	for (; each; each = next) {
-		const enum part part = each == set    ? PART_ITSELF
-				       : each == over ? PART_OVER
-						      : PART_OTHER;
-
-		next = each->contact_next;
-		act(each, EVENTS[event][part].act[each->state], left_s, EVENTS[event][part].why);
-	}
+	(void)decide(&h); /* counted and logged by the store */
+	carry_out(&h);
 }
 
 static void due(void *arg)
@@ -244,28 +358,11 @@ static void due(void *arg)
 		return;
 	}
 	if (now >= next_look_ms(set)) /* else the loop's timer was a moment early */
-		happen(EVENT_NEARLY_OVER, set, NULL, 0);
+		happen(EVENT_NEARLY_OVER, set, 0);
 	timer_arm(&set->timer, next_look_ms(set));
 }
 
 /* ---- making one ---- */
-
-static void free_set(struct sa_set *set)
-{
-	free(set->impi);
-	free(set->impu);
-	free(set->security_client);
-	free(set->security_server);
-	free(set);
-}
-
-static void release_spis(struct sa_set *set)
-{
-	spi_release(set->table->spis, set->pcscf.spi_c);
-	spi_release(set->table->spis, set->pcscf.spi_s);
-	spi_release(set->table->spis, set->pcscf.spi);
-	set->pcscf.spi_c = set->pcscf.spi_s = set->pcscf.spi = 0;
-}
 
 static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request *request)
 {
@@ -430,7 +527,19 @@ static char *contact_key_of(const struct sa_set_request *request)
 	return asprintf(&key, "%s\n%s", request->impi, contact) < 0 ? NULL : key;
 }
 
-static void start_life(struct sa_set *set)
+static int refuse_store(struct refusal *refusal)
+{
+	return refuse(refusal, REASON_STORE_FAILED,
+		      "the change could not be stored, and would not outlive a restart (see the log)");
+}
+
+static int keep(struct sa_set *set)
+{
+	store_put(set->table->store, set);
+	return store_commit(set->table->store);
+}
+
+static int start_life(struct sa_set *set)
 {
 	const uint64_t life_ms = (uint64_t)set->listener->timers.reg_await_auth_s * 1000;
 
@@ -443,6 +552,7 @@ static void start_life(struct sa_set *set)
 		   event_text("prot", ipsec_prot_name(set->suite.prot)),
 		   event_text("mod", ipsec_mod_name(set->suite.mod)),
 		   event_number("left_s", sa_set_left_s(set)));
+	return keep(set);
 }
 
 static int make(struct sa_table *table, const struct sa_set_request *request,
@@ -481,7 +591,10 @@ static int make(struct sa_table *table, const struct sa_set_request *request,
 		free_set(set);
 		return refuse(refusal, REASON_INTERNAL, "out of memory");
 	}
-	start_life(set);
+	if (start_life(set) < 0) {
+		take_out(set, "store-failed");
+		return refuse_store(refusal);
+	}
 	*ret = set;
 	return 0;
 }
@@ -504,17 +617,89 @@ int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 	return err;
 }
 
-/* ---- moving it through its states ---- */
+/* ---- one of an earlier run ---- */
 
-void sa_set_drop(struct sa_set *set, const char *why)
+static int set_of_record(struct sa_table *table, const struct set_record *r, struct sa_set **ret)
 {
-	sa_kernel_remove(set);
-	change_state(set, SA_SET_GONE, why);
-	timer_stop(&set->timer);
-	release_spis(set);
-	sa_table_remove(set);
-	free_set(set);
+	struct sa_set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return -ENOMEM;
+	set->table = table;
+	set->id = r->id;
+	set->over_id = r->over_id;
+	set->transaction = r->transaction;
+	set->state = r->state;
+	set->aborted = r->aborted;
+	set->suite = r->suite;
+	set->ue = r->ue;
+	set->pcscf = r->pcscf;
+	set->ue_address = r->ue_address;
+	set->encap_remote_port = r->encap_remote_port;
+	set->reqid = r->reqid;
+	set->deadline_ms = r->deadline_ms;
+	set->impi = strndup(r->impi.p, r->impi.n);
+	set->impu = strndup(r->impu.p, r->impu.n);
+	set->security_client = strndup(r->security_client.p, r->security_client.n);
+	set->security_server = strndup(r->security_server.p, r->security_server.n);
+	if (!set->impi || !set->impu || !set->security_client || !set->security_server) {
+		free_set(set);
+		return -ENOMEM;
+	}
+	timer_init(&set->timer, due, set);
+	*ret = set;
+	return 0;
 }
+
+/* On failure it has taken what it could, which the caller releases. */
+static int claim_spis(struct sa_set *set)
+{
+	struct spi_pool *spis = set->table->spis;
+	int err;
+
+	if (set->ue.dialect == IPSEC_DIALECT_RFC3329)
+		return spi_claim(spis, set->pcscf.spi, set);
+	err = spi_claim(spis, set->pcscf.spi_c, set);
+	if (err)
+		return err;
+	err = spi_claim(spis, set->pcscf.spi_s, set);
+	if (err)
+		spi_release(spis, set->pcscf.spi_c);
+	return err;
+}
+
+int sa_set_revive(struct sa_table *table, uint64_t serial, const struct set_record *record,
+		  const struct config_listener *listener, struct sa_set **ret)
+{
+	char *contact_key = strndup(record->contact.p, record->contact.n);
+	struct sa_set *set = NULL;
+	int err = contact_key ? set_of_record(table, record, &set) : -ENOMEM;
+
+	if (!err) {
+		set->serial = serial;
+		set->listener = listener;
+		err = claim_spis(set);
+	}
+	if (!err) {
+		err = sa_table_add(table, set, contact_key);
+		if (err)
+			release_spis(set);
+	}
+	free(contact_key);
+	if (!err)
+		*ret = set;
+	else if (set)
+		free_set(set);
+	return err;
+}
+
+void sa_set_resume(struct sa_set *set, const struct config_listener *listener)
+{
+	set->listener = listener;
+	set_deadline(set, set->deadline_ms);
+}
+
+/* ---- moving it through its states ---- */
 
 void sa_set_lost(struct sa_set *set)
 {
@@ -522,6 +707,13 @@ void sa_set_lost(struct sa_set *set)
 		   event_address("ue", &set->ue_address),
 		   event_number("left_s", sa_set_left_s(set)));
 	sa_set_drop(set, "lost");
+}
+
+/* A longer life could not be stored: back to the one before. */
+static int take_back(struct sa_set *set, uint64_t before_ms, struct refusal *refusal)
+{
+	shorten(set, before_ms);
+	return refuse_store(refusal);
 }
 
 int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusal)
@@ -539,7 +731,7 @@ int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusa
 		return 0;
 	set_deadline(set, until_ms);
 	if (sa_kernel_set_limits(set, &error) == 0)
-		return 0;
+		return keep(set) < 0 ? take_back(set, before_ms, refusal) : 0;
 	set_deadline(set, before_ms);
 	refuse_kernel(refusal, "extending the set", &error);
 	if (error.error == -ESRCH)
@@ -558,6 +750,9 @@ static struct sa_set *find_over(const struct sa_set *set)
 int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refusal)
 {
 	struct sa_set *over = find_over(set);
+	const struct happening accepted = { .event = over ? EVENT_ACCEPTED_OVER : EVENT_ACCEPTED,
+					    .set = set, .over = over };
+	const uint64_t before_ms = set->deadline_ms;
 	struct xfrm_error error;
 
 	if (set->state != SA_SET_TEMPORARY)
@@ -571,7 +766,9 @@ int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refus
 		sa_set_lost(set);
 		return -ECANCELED;
 	}
-	happen(over ? EVENT_ACCEPTED_OVER : EVENT_ACCEPTED, set, over, 0);
+	if (decide(&accepted) < 0)
+		return take_back(set, before_ms, refusal);
+	carry_out(&accepted);
 	if (over)
 		timer_arm(&over->timer, next_look_ms(over));
 	return 0;
@@ -580,23 +777,28 @@ int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refus
 void sa_set_used(struct sa_set *set)
 {
 	if (set->state == SA_SET_NEW)
-		happen(EVENT_USED, set, NULL, set->listener->timers.old_set_s);
+		happen(EVENT_USED, set, from_now_ms(set->listener->timers.old_set_s));
 }
 
 void sa_set_release(struct sa_set *set, uint32_t linger_s)
 {
-	happen(EVENT_PHONE_LEFT, set, NULL, linger_s);
+	happen(EVENT_PHONE_LEFT, set, from_now_ms(linger_s));
 }
 
 void sa_contact_release(struct sa_contact *contact, uint32_t linger_s)
 {
-	happen(EVENT_NETWORK_ENDED, contact->sets, NULL, linger_s);
+	happen(EVENT_NETWORK_ENDED, contact->sets, from_now_ms(linger_s));
 }
 
 void sa_set_abort(struct sa_set *set)
 {
 	set->aborted = true;
-	happen(EVENT_REFUSED, set, NULL, ABORT_LINGER_S);
+	happen(EVENT_REFUSED, set, from_now_ms(ABORT_LINGER_S));
+}
+
+void sa_set_keep(struct sa_set *set)
+{
+	(void)keep(set);
 }
 
 void sa_set_moved(struct sa_set *set, uint16_t port)
@@ -609,6 +811,7 @@ void sa_set_moved(struct sa_set *set, uint16_t port)
 		   event_address("ue", &set->ue_address), event_number("port", port),
 		   event_number("from", set->encap_remote_port));
 	set->encap_remote_port = port;
+	(void)keep(set); /* else the phone's next packet says it again */
 	if (sa_kernel_set_limits(set, &error) < 0)
 		sa_kernel_log_error(set, "follow-nat", &error);
 }

@@ -64,10 +64,12 @@ struct sa_peer {
 	UT_hash_handle hh;
 };
 
+struct set_record;
 struct sa_table;
 
 struct sa_set {
 	uint64_t id;
+	uint64_t serial; /* the order in which sets were made, across restarts */
 	enum sa_set_state state;
 	struct sa_table *table;
 	const struct config_listener *listener;
@@ -89,7 +91,7 @@ struct sa_set {
 	size_t policy_count;
 	unsigned seen; /* audit.c: a bit for each SA of its plan that the kernel has */
 
-	int64_t add_time_s;   /* CLOCK_REALTIME, as the kernel counts it */
+	int64_t add_time_s;   /* CLOCK_REALTIME, as the kernel counts it; revived: audit.c */
 	uint64_t deadline_ms; /* monotonic */
 	struct timer timer;
 
@@ -115,7 +117,7 @@ struct sa_set_request {
 };
 
 /* Make a TEMPORARY set: SPIs and port chosen, SAs in the kernel (one datagram where the listener's
- * guards serve it), reg-await-auth running. An earlier TEMPORARY set of the same contact goes first;
+ * guards serve it), stored, reg-await-auth running. An earlier TEMPORARY set of the same contact goes first;
  * with the same @transaction (not 0) it is returned instead, since this is a retransmission.
  * Nothing is left behind on failure. Returns 0, -ECANCELED (see @refusal). TS 33.203 7.2. */
 int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
@@ -147,8 +149,23 @@ void sa_contact_release(struct sa_contact *contact, uint32_t linger_s);
  * seconds that the refusal needs to leave over it. TS 33.203 7.3.1.1. */
 void sa_set_abort(struct sa_set *set);
 
-/* Take it out of the kernel and free it. @why is logged. */
+/* Take it out of the store and of the kernel and free it. @why is logged. */
 void sa_set_drop(struct sa_set *set, const char *why);
+
+/* Free it, and leave what the store and the kernel have of it: the daemon stops. */
+void sa_set_leave(struct sa_set *set);
+
+/* Its identities were changed: store it. What cannot be stored is what it was after a restart. */
+void sa_set_keep(struct sa_set *set);
+
+/* Make the set of @record anew, which the kernel holds already, at @listener as it was then. It has
+ * no timer until sa_set_resume(), and no .add_time_s until the audit that must follow. Returns 0, -EEXIST (its id or an SPI of ours is another set's),
+ * -ENOMEM; then there is nothing. */
+int sa_set_revive(struct sa_table *table, uint64_t serial, const struct set_record *record,
+		  const struct config_listener *listener, struct sa_set **ret);
+
+/* Its life goes on, at @listener as it is now. */
+void sa_set_resume(struct sa_set *set, const struct config_listener *listener);
 
 /* The kernel deleted it (hard limit, or somebody else did). What is left of it goes. */
 void sa_set_lost(struct sa_set *set);

@@ -28,6 +28,14 @@ struct sa_table *sa_table_new(struct xfrm *xfrm, uint32_t max_sets)
 	return table;
 }
 
+void sa_table_drop_all(struct sa_table *table, const char *why)
+{
+	struct sa_set *set, *next;
+
+	HASH_ITER(hh, table->sets, set, next)
+		sa_set_drop(set, why);
+}
+
 void sa_table_free(struct sa_table *table)
 {
 	struct sa_set *set, *next;
@@ -35,7 +43,7 @@ void sa_table_free(struct sa_table *table)
 	if (!table)
 		return;
 	HASH_ITER(hh, table->sets, set, next)
-		sa_set_drop(set, "stop");
+		sa_set_leave(set);
 	spi_pool_free(table->spis);
 	free(table);
 }
@@ -251,14 +259,33 @@ static void peer_unneed(struct sa_table *table, struct sa_peer *peer)
 
 /* ---- sets ---- */
 
-static int add_id(struct sa_table *table, struct sa_set *set)
+static int draw_id(const struct sa_table *table, uint64_t *ret)
 {
 	do {
-		if (getrandom(&set->id, sizeof(set->id), 0) != sizeof(set->id))
+		if (getrandom(ret, sizeof(*ret), 0) != sizeof(*ret))
 			return -EIO;
-	} while (!set->id || sa_table_by_id(table, set->id));
+	} while (!*ret || sa_table_by_id(table, *ret));
+	return 0;
+}
+
+static int add_id(struct sa_table *table, struct sa_set *set)
+{
+	int err = set->id ? 0 : draw_id(table, &set->id);
+
+	if (err)
+		return err;
+	if (sa_table_by_id(table, set->id))
+		return -EEXIST;
 	HASH_ADD(hh, table->sets, id, sizeof(set->id), set);
 	return set->hh.tbl ? 0 : -ENOMEM;
+}
+
+static void number(struct sa_table *table, struct sa_set *set)
+{
+	if (!set->serial)
+		set->serial = table->last_serial + 1;
+	if (set->serial > table->last_serial)
+		table->last_serial = set->serial;
 }
 
 /* TS 33.203 7.4.0: the client port changes with every authentication. */
@@ -272,12 +299,17 @@ static unsigned next_port_after(const struct sa_set *set)
 int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact_key)
 {
 	size_t added = 0;
+	int err = -ENOMEM;
 
 	set->table = table;
 	set->contact = contact_need(table, set->impi, contact_key);
 	set->peer = peer_need(table, &set->ue_address);
-	if (!set->contact || !set->peer || add_id(table, set) < 0)
+	if (!set->contact || !set->peer)
 		goto undo;
+	err = add_id(table, set);
+	if (err)
+		goto undo;
+	err = -ENOMEM;
 	set_flows(set);
 	for (; added < set->flow_count; added++) {
 		if (add_flow(table, &set->flows[added]) < 0)
@@ -288,6 +320,7 @@ int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact
 	DL_APPEND2(set->peer->sets, set, peer_prev, peer_next);
 	set->peer->next_port = next_port_after(set);
 	table->count[set->state]++;
+	number(table, set);
 	return 0;
 undo:
 	while (added--)
@@ -296,7 +329,7 @@ undo:
 		HASH_DEL(table->sets, set);
 	contact_unneed(table, set->contact);
 	peer_unneed(table, set->peer);
-	return -ENOMEM;
+	return err;
 }
 
 void sa_table_remove(struct sa_set *set)

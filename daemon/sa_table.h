@@ -11,23 +11,29 @@
 struct sa_table {
 	struct xfrm *xfrm;
 	struct spi_pool *spis;
+	struct store *store; /* NULL: nothing outlives the daemon */
 	uint32_t max_sets;
 	struct sa_set *sets; /* in the order of creation */
 	struct sa_flow *flows;
 	struct sa_identity *identities;
 	struct sa_contact *contacts;
 	struct sa_peer *peers;
+	uint64_t last_serial;
 	uint64_t count[SA_SET_GONE]; /* by state */
 };
 
 /* @xfrm is borrowed. Returns NULL when memory is short. */
 struct sa_table *sa_table_new(struct xfrm *xfrm, uint32_t max_sets);
 
-/* Every set is dropped, from the kernel too. */
+/* Drop every set, from the kernel and from the store. */
+void sa_table_drop_all(struct sa_table *table, const char *why);
+
+/* Free it with its sets. What the kernel and the store have of them stays. */
 void sa_table_free(struct sa_table *table);
 
-/* Enter @set, whose fields are complete; @contact_key is copied. Returns 0, -ENOMEM (then it is in
- * no table). */
+/* Enter @set, whose fields are complete; @contact_key is copied. It gets an id and a serial, unless
+ * it has them from an earlier run. Returns 0, -ENOMEM, -EEXIST (another has that id); then it is in no
+ * table. */
 int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact_key);
 void sa_table_remove(struct sa_set *set);
 

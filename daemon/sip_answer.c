@@ -218,7 +218,8 @@ static void add_identity(struct answer *a)
 	char along[ASSOCIATED_BYTES];
 	const bool told = sip_associated_identities(&a->w->m, along, sizeof(along));
 
-	impu_add(&a->set->impu, a->entry->text[SIP_PENDING_IMPU], told ? along : NULL);
+	if (impu_add(&a->set->impu, a->entry->text[SIP_PENDING_IMPU], told ? along : NULL) == 0)
+		sa_set_keep(a->set);
 }
 
 static uint32_t linger_s(const struct answer *a)
@@ -238,6 +239,8 @@ static int unbind(struct answer *a)
 	DL_FOREACH2(a->set->contact->sets, set, contact_next) {
 		if (is_used && set != a->set && impu_has(set->impu, identity))
 			impu_remove(set->impu, identity);
+		if (is_used)
+			sa_set_keep(set);
 	}
 	if (is_used)
 		return sip_work_forward(a->w, "de-registered; other identities use the sets");

@@ -77,11 +77,26 @@ static bool usable(const struct spi_pool *pool, uint32_t spi, const uint32_t *av
 	return spi >= SPI_MIN && !find(pool, spi);
 }
 
+static int add(struct spi_pool *pool, uint32_t spi, void *owner)
+{
+	struct spi_entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return -ENOMEM;
+	entry->spi = spi;
+	entry->owner = owner;
+	HASH_ADD(hh, pool->entries, spi, sizeof(spi), entry);
+	if (entry->hh.tbl)
+		return 0;
+	free(entry);
+	return -ENOMEM;
+}
+
 int spi_take(struct spi_pool *pool, const uint32_t *avoid, size_t avoid_count, void *owner,
 	     uint32_t *ret_spi)
 {
-	struct spi_entry *entry;
 	uint32_t spi;
+	int err;
 
 	end_quarantines(pool);
 	for (unsigned tries = 0;; tries++) {
@@ -90,18 +105,15 @@ int spi_take(struct spi_pool *pool, const uint32_t *avoid, size_t avoid_count, v
 		if (usable(pool, spi, avoid, avoid_count))
 			break;
 	}
-	entry = calloc(1, sizeof(*entry));
-	if (!entry)
-		return -ENOMEM;
-	entry->spi = spi;
-	entry->owner = owner;
-	HASH_ADD(hh, pool->entries, spi, sizeof(spi), entry);
-	if (!entry->hh.tbl) {
-		free(entry);
-		return -ENOMEM;
-	}
-	*ret_spi = spi;
-	return 0;
+	err = add(pool, spi, owner);
+	if (!err)
+		*ret_spi = spi;
+	return err;
+}
+
+int spi_claim(struct spi_pool *pool, uint32_t spi, void *owner)
+{
+	return usable(pool, spi, NULL, 0) ? add(pool, spi, owner) : -EEXIST;
 }
 
 void spi_release(struct spi_pool *pool, uint32_t spi)

@@ -25,6 +25,9 @@ void spi_pool_free(struct spi_pool *pool);
  * Returns 0, -ENOSPC (no free one was found), -ENOMEM. */
 int spi_take(struct spi_pool *pool, const uint32_t *avoid, size_t avoid_count, void *owner,
 	     uint32_t *ret_spi);
+
+/* Take this one, which an earlier run took. Returns 0, -EEXIST (in use or resting), -ENOMEM. */
+int spi_claim(struct spi_pool *pool, uint32_t spi, void *owner);
 void spi_release(struct spi_pool *pool, uint32_t spi);
 
 /* NULL when it is not in use. */

@@ -12,6 +12,7 @@ libc6-dev
 libcap-ng-dev
 libconfuse-dev
 libevent-dev
+liblmdb-dev
 libjansson-dev
 libmnl-dev
 libnl-3-dev

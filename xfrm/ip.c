@@ -80,3 +80,10 @@ size_t ip_bytes(const struct ip_addr *ip)
 		return 4;
 	return ip->family == AF_INET6 ? 16 : 0;
 }
+
+bool xfrm_sel_equal(const struct xfrm_sel *a, const struct xfrm_sel *b)
+{
+	return a->family == b->family && ip_equal(&a->src, &b->src) && ip_equal(&a->dst, &b->dst) &&
+	       a->sport == b->sport && a->sport_mask == b->sport_mask && a->dport == b->dport &&
+	       a->dport_mask == b->dport_mask && a->proto == b->proto;
+}

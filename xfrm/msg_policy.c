@@ -186,16 +186,9 @@ int msg_read_policy(const struct nlmsghdr *nlh, const struct xfrm_userpolicy_inf
 	return 0;
 }
 
-static bool sel_equal(const struct xfrm_sel *a, const struct xfrm_sel *b)
-{
-	return a->family == b->family && ip_equal(&a->src, &b->src) && ip_equal(&a->dst, &b->dst) &&
-	       a->sport == b->sport && a->sport_mask == b->sport_mask && a->dport == b->dport &&
-	       a->dport_mask == b->dport_mask && a->proto == b->proto;
-}
-
 bool xfrm_policy_equal(const struct xfrm_policy *a, const struct xfrm_policy *b)
 {
-	return a->dir == b->dir && sel_equal(&a->sel, &b->sel) && a->priority == b->priority &&
+	return a->dir == b->dir && xfrm_sel_equal(&a->sel, &b->sel) && a->priority == b->priority &&
 	       a->if_id == b->if_id && a->proto == b->proto && a->mode == b->mode &&
 	       a->reqid == b->reqid && ip_equal(&a->tmpl_src, &b->tmpl_src) &&
 	       ip_equal(&a->tmpl_dst, &b->tmpl_dst);

@@ -81,6 +81,8 @@ struct xfrm_sel {
 	uint8_t proto; /* 0 = UDP and TCP alike */
 };
 
+bool xfrm_sel_equal(const struct xfrm_sel *a, const struct xfrm_sel *b); /* ip.c */
+
 enum xfrm_mode {
 	XFRM_TRANSPORT,
 	XFRM_TUNNEL,

@@ -6,6 +6,7 @@ Calls block: a front end that talks to a daemon on the same machine waits micros
 
 import json
 import socket
+import time
 
 TIMEOUT_S = 30
 
@@ -23,21 +24,50 @@ class ControlError(Exception):
 
 
 class Control:
-    def __init__(self, path):
+    """@patient: a daemon that is restarted is asked again when it is back."""
+
+    def __init__(self, path, patient=False):
         self.path = path
+        self.patient = patient
+        self.last_id = 0
+        self.connect()
+
+    def connect(self):
+        self.buffer = b""
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(TIMEOUT_S)
-        self.socket.connect(path)
-        self.buffer = b""
-        self.last_id = 0
+        self.socket.connect(self.path)
+
+    def reconnect(self):
+        self.close()
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return self.connect()
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
 
     def call(self, method, /, **params):
         """The result; parameters that are None are left out. Raises ControlError."""
+        while True:
+            try:
+                return self.ask(method, params)
+            except ConnectionError:
+                if not self.patient:
+                    raise
+                self.reconnect()
+
+    def ask(self, method, params):
         self.last_id += 1
         request = {"jsonrpc": "2.0", "id": self.last_id, "method": method,
                    "params": {name: value for name, value in params.items() if value is not None}}
         self.send(json.dumps(request).encode() + b"\n")
-        answer = json.loads(self.line())
+        line = self.line()
+        if not line:
+            raise ConnectionError("the daemon closed the connection")
+        answer = json.loads(line)
         if "error" in answer and answer.get("id") in (self.last_id, None):
             raise ControlError(answer["error"])
         if answer.get("id") != self.last_id:

@@ -155,10 +155,24 @@ class Lab:
     def start_daemon(self):
         path = os.path.join(self.directory, "secagreed.conf")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(daemon_config(self.control_path, self.listeners, self.daemon_settings))
+            file.write(daemon_config(self.control_path, self.listeners,
+                                     {"state-dir": f'"{self.directory}/state"',
+                                      **self.daemon_settings}))
         self.daemon = self._start("secagreed", [os.path.join(BUILD, "secagreed"), "--config", path,
                                                 "--foreground"], self.pcscf_host, plain)
         self.until(self._daemon_answers, "the daemon answers on its socket")
+
+    def flush(self):
+        """Take out of the kernel what a daemon that has stopped left there."""
+        with self.pcscf_host.inside():
+            netns.run(os.path.join(BUILD, "secagreed"), "--flush", "--config",
+                      os.path.join(self.directory, "secagreed.conf"))
+
+    def restart_daemon(self, how=signal.SIGTERM):
+        """Its exit status."""
+        status = self.daemon.end(how)
+        self.start_daemon()
+        return status
 
     def _daemon_answers(self):
         if self.daemon.process.poll() is not None:

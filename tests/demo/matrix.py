@@ -44,7 +44,8 @@ def registration(bed, chosen):
     """Runs one; returns the checks that did not hold, in words."""
     told = story.Story(quiet=True, out=io.StringIO())
     try:
-        scenario.Scenario(bed, told, chosen).run()
+        scenario.Scenario(bed, told, chosen,
+                          restart=chosen.reregister and chosen.mod != "trans").run()
     except (lab.Failure, OSError, LookupError) as error:
         told.check(False, f"runs to its end: {error}")
     return told

@@ -65,7 +65,7 @@ class Pcscf:
         self.listeners = {listener["address"]: listener for listener in config["listeners"]}
         self.emit = emit
         self.selector = selectors.DefaultSelector()
-        self.control = control.Control(config["control"])
+        self.control = control.Control(config["control"], patient=True)
         self.home = make_home(config["home"])
         self.ports = ports.Ports(self.selector, self.on_message, self.on_closed)
         for address, listener in self.listeners.items():

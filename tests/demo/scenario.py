@@ -6,6 +6,7 @@ end run already, so that many variants can go through the same ones.
 """
 
 import re
+import signal
 
 import aka
 import control
@@ -23,10 +24,13 @@ FORGED = "X-Forged: yes"
 
 
 class Scenario:
-    def __init__(self, lab, story, variant):
+    """@restart: the daemon is killed in between."""
+
+    def __init__(self, lab, story, variant, restart=False):
         self.lab = lab
         self.story = story
         self.variant = variant
+        self.restarts = restart
         self.control = control.Control(lab.control_path)
         self.pcscf_address, self.phone_address = variant.addresses
         self.phone = None
@@ -47,6 +51,8 @@ class Scenario:
         self.clear_text_is_dropped()
         if self.variant.reregister:
             self.reregister()
+        if self.restarts:
+            self.restart()
         self.deregister()
         self.nothing_left()
         self.wire_was_clean()
@@ -273,6 +279,20 @@ class Scenario:
     def state(self, set_id):
         return self.control.call("sa.show", set=set_id)["state"]
 
+    def restart(self):
+        """The daemon dies and another one takes its place: phone and kernel notice nothing."""
+        story, lab = self.story, self.lab
+        story.step("The daemon is killed and started again")
+        sets = self.control.call("sa.list")["sets"]
+        before = [(sa.key, sa.add_time) for sa in kernel.sas(lab.pcscf_host)]
+        lab.restart_daemon(signal.SIGKILL)
+        self.control = control.Control(lab.control_path)
+        after = [(sa.key, sa.add_time) for sa in kernel.sas(lab.pcscf_host)]
+        story.equal(sorted(after), sorted(before), "the kernel's SAs are those of before")
+        story.equal([(one["set"], one["state"]) for one in self.control.call("sa.list")["sets"]],
+                    [(one["set"], one["state"]) for one in sets], "and so are the daemon's sets")
+        self.options("udp")
+
     def deregister(self):
         story, lab = self.story, self.lab
         story.step("The phone leaves")
@@ -397,9 +417,14 @@ def summary(packets):
 
 
 def stop_daemon(lab, story):
-    """A clean stop leaves nothing of the daemon's in the kernel."""
+    """A stop leaves the guards for the next start, --flush nothing."""
     story.step("The daemon stops")
+    before = [policy.key for policy in kernel.policies(lab.pcscf_host)]
     story.equal(lab.daemon.end(), 0, "it ends with exit status 0")
+    story.equal([policy.key for policy in kernel.policies(lab.pcscf_host)], before,
+                "its guards stay, and what is at the protected ports stays shut")
+    lab.flush()
+    story.say("secagreed --flush takes out what it left")
     sas, policies = kernel.read(lab.pcscf_host)
     story.equal([policy.key for policy in policies], [], "no policy is left")
     story.equal([sa.key for sa in sas], [], "no SA is left")

@@ -394,8 +394,9 @@ def main():
     with lab.Lab(listeners()) as bed:
         Test(tap).run(bed)
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-1000:])
+        bed.flush()
         sas, policies = kernel.read(bed.pcscf_host)
-        tap.ok(tap.failed or not sas + policies, "and leaves nothing",
+        tap.ok(tap.failed or not sas + policies, "and --flush leaves nothing",
                [one.key for one in sas + policies])
     return tap.finish()
 

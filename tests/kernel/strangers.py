@@ -234,8 +234,9 @@ def main():
         except (lab.Failure, OSError, LookupError, StopIteration,
                 subprocess.SubprocessError) as error:
             tap.ok(False, "the test runs to its end", repr(error), bed.daemon.errors()[-1500:])
-        tap.ok(bed.daemon.end() == 0 and not kernel.policies(bed.pcscf_host),
-               "the daemon stops cleanly and takes its guards along")
+        tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly")
+        bed.flush()
+        tap.ok(not kernel.policies(bed.pcscf_host), "and --flush takes its guards along")
     return tap.finish()
 
 

@@ -56,11 +56,12 @@ def make_addresses():
 
 
 def write_sample(directory):
-    """The sample configuration, with its socket elsewhere. Returns both paths."""
+    """The sample configuration, with its files elsewhere. Returns both paths."""
     socket_path = os.path.join(directory, "control.sock")
     text, count = re.subn(r'path = "[^"]+"', f'path = "{socket_path}"',
                           manual.read("conf", "secagreed.conf"))
     assert count == 1, "the sample has one socket path"
+    text = text.replace("/run/secagreed/state", os.path.join(directory, "state"))
     path = os.path.join(directory, "secagreed.conf")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)

@@ -92,6 +92,7 @@ int main(int argc, char **argv)
 	err = serve(loop, &d);
 	sip_flow_free(d.sip);
 	sa_table_free(world.table);
+	fake_store_reset();
 	event_reset();
 	event_base_free(loop);
 	return err ? 1 : 0;

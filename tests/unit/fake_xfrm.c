@@ -20,6 +20,27 @@ void fake_xfrm_reset(void)
 {
 	memset(&fake_xfrm, 0, sizeof(fake_xfrm));
 	fake_xfrm.refuse_after = SIZE_MAX;
+	fake_xfrm.moments_left = SIZE_MAX;
+}
+
+bool fake_xfrm_die_after(size_t moments)
+{
+	const bool died = fake_xfrm.dead;
+
+	fake_xfrm.moments_left = moments;
+	fake_xfrm.dead = false;
+	return died;
+}
+
+bool fake_xfrm_dead(void)
+{
+	if (fake_xfrm.moments_left == SIZE_MAX)
+		return false;
+	if (fake_xfrm.moments_left)
+		fake_xfrm.moments_left--;
+	else
+		fake_xfrm.dead = true;
+	return fake_xfrm.dead;
 }
 
 void fake_xfrm_refuse(size_t nth, int error)
@@ -77,20 +98,13 @@ const struct fake_sa *fake_xfrm_sa(const struct xfrm_sa_id *id)
 	return find_sa(id);
 }
 
-bool fake_xfrm_same_selector(const struct xfrm_sel *a, const struct xfrm_sel *b)
-{
-	return a->family == b->family && ip_equal(&a->src, &b->src) && ip_equal(&a->dst, &b->dst) &&
-	       a->sport == b->sport && a->sport_mask == b->sport_mask && a->dport == b->dport &&
-	       a->dport_mask == b->dport_mask && a->proto == b->proto;
-}
-
 static struct xfrm_policy *find_policy(enum xfrm_dir dir, const struct xfrm_sel *sel,
 				       uint32_t if_id)
 {
 	for (size_t i = 0; i < fake_xfrm.policy_count; i++) {
 		struct xfrm_policy *p = &fake_xfrm.policies[i];
 
-		if (p->dir == dir && p->if_id == if_id && fake_xfrm_same_selector(&p->sel, sel))
+		if (p->dir == dir && p->if_id == if_id && xfrm_sel_equal(&p->sel, sel))
 			return p;
 	}
 	return NULL;
@@ -98,7 +112,7 @@ static struct xfrm_policy *find_policy(enum xfrm_dir dir, const struct xfrm_sel 
 
 bool xfrm_policy_equal(const struct xfrm_policy *a, const struct xfrm_policy *b)
 {
-	return a->dir == b->dir && fake_xfrm_same_selector(&a->sel, &b->sel) &&
+	return a->dir == b->dir && xfrm_sel_equal(&a->sel, &b->sel) &&
 	       a->priority == b->priority && a->if_id == b->if_id && a->proto == b->proto &&
 	       a->mode == b->mode && a->reqid == b->reqid && ip_equal(&a->tmpl_src, &b->tmpl_src) &&
 	       ip_equal(&a->tmpl_dst, &b->tmpl_dst);
@@ -348,6 +362,10 @@ int xfrm_commit(struct xfrm *x, struct xfrm_error *ret_error)
 
 	if (!x->queued)
 		return 0;
+	if (fake_xfrm_dead()) {
+		xfrm_begin(x);
+		return -EIO;
+	}
 	x->datagrams++;
 	for (size_t i = 0; i < x->queued; i++) {
 		answer(x, &x->queue[i]);
@@ -355,6 +373,10 @@ int xfrm_commit(struct xfrm *x, struct xfrm_error *ret_error)
 			continue;
 		failed = &x->queue[i];
 		report(failed, i, &error);
+	}
+	if (failed && fake_xfrm_dead()) {
+		xfrm_begin(x);
+		return error.error;
 	}
 	if (failed) {
 		x->datagrams++;
@@ -447,14 +469,18 @@ const char *xfrm_sa_id_format(const struct xfrm_sa_id *id, char *buf, size_t cap
 
 /* ---- dumps ---- */
 
-static struct xfrm_dump_sa dumped(const struct xfrm_sa *sa)
+static struct xfrm_dump_sa dumped(const struct fake_sa *held)
 {
+	const struct xfrm_sa *sa = &held->sa;
+
 	return (struct xfrm_dump_sa){
 		.id = sa->id,
 		.sel = sa->sel,
 		.mode = sa->mode,
 		.larval = sa->id.spi == 0,
-		.stats = {.reqid = sa->reqid, .src = sa->src},
+		.stats = {.reqid = sa->reqid,
+			  .src = sa->src,
+			  .add_time = (uint64_t)held->add_time_s},
 	};
 }
 
@@ -463,7 +489,7 @@ int xfrm_dump_sas(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *sa, voi
 	int err = 0;
 
 	for (size_t i = 0; i < x->sa_count && !err; i++) {
-		const struct xfrm_dump_sa dump = dumped(&x->sas[i].sa);
+		const struct xfrm_dump_sa dump = dumped(&x->sas[i]);
 
 		err = each(&dump, arg);
 	}
@@ -482,7 +508,7 @@ int xfrm_dump_sas_piece(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *s
 		x->dump_next = 0;
 	}
 	for (size_t n = 0; n < FAKE_PIECE && x->dump_next < x->dump_count && !err; n++) {
-		const struct xfrm_dump_sa dump = dumped(&x->dump[x->dump_next++].sa);
+		const struct xfrm_dump_sa dump = dumped(&x->dump[x->dump_next++]);
 
 		err = each(&dump, arg);
 	}

@@ -59,6 +59,9 @@ struct xfrm {
 	size_t step_count;
 	uint64_t datagrams, messages;
 
+	size_t moments_left; /* until the daemon dies; SIZE_MAX: never */
+	bool dead;
+
 	/* disobedience */
 	size_t refuse_after; /* so many messages are obeyed, then one is refused; SIZE_MAX: never */
 	int refuse_error;
@@ -75,6 +78,13 @@ void fake_xfrm_reset(void);
 /* The @nth message from now (from 1) gets @error, a negative errno; once. */
 void fake_xfrm_refuse(size_t nth, int error);
 
+/* The daemon dies after so many more transactions of the kernel and commits of the store together:
+ * from then on none of them happens. SIZE_MAX: it lives. Returns whether it had died before. */
+bool fake_xfrm_die_after(size_t moments);
+
+/* One more moment begins. True: it does not come, the daemon is dead. */
+bool fake_xfrm_dead(void);
+
 /* All of this kind get @error; 0 = obey again. */
 void fake_xfrm_refuse_all(enum fake_what what, int error);
 
@@ -83,8 +93,6 @@ void fake_xfrm_forget(void);
 
 size_t fake_xfrm_steps(enum fake_what what);
 const struct fake_step *fake_xfrm_step(enum fake_what what, size_t nth);
-
-bool fake_xfrm_same_selector(const struct xfrm_sel *a, const struct xfrm_sel *b);
 
 /* NULL: there is none. */
 const struct fake_sa *fake_xfrm_sa(const struct xfrm_sa_id *id);

@@ -123,6 +123,7 @@ static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 	assert_int_equal(config.socket.mode, 0660);
 	assert_string_equal(config.socket.group, "");
 	assert_int_equal(config.log_level, LOG_INFO);
+	assert_string_equal(config.state_dir, "/run/secagreed/state");
 	assert_int_equal(config.max_sets, 100000);
 	assert_int_equal(config.max_connections, 64);
 	assert_int_equal(config.audit_interval_s, 300);
@@ -204,11 +205,12 @@ static void every_key_of_the_daemon_is_read(void **state)
 	(void)state;
 	assert_good("socket {\n path = \"/tmp/x.sock\"\n mode = \"0600\"\n group = \"sip\"\n}\n"
 		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n"
-		    "audit-interval = 0\nallow-key-export = on\n");
+		    "audit-interval = 0\nallow-key-export = on\nstate-dir = \"/tmp/state\"\n");
 	assert_string_equal(config.socket.path, "/tmp/x.sock");
 	assert_int_equal(config.socket.mode, 0600);
 	assert_string_equal(config.socket.group, "sip");
 	assert_int_equal(config.log_level, LOG_DEBUG);
+	assert_string_equal(config.state_dir, "/tmp/state");
 	assert_int_equal(config.max_sets, 5);
 	assert_int_equal(config.max_connections, 7);
 	assert_int_equal(config.audit_interval_s, 0);
@@ -519,6 +521,9 @@ static void numbers_have_ranges(void **state)
 static void numbers_of_the_daemon_have_ranges(void **state)
 {
 	(void)state;
+	assert_bad("state-dir = state\n", 1, "state-dir");
+	assert_bad("\nstate-dir = \"\"\n", 2, "state-dir");
+	assert_good("state-dir = off\n");
 	assert_bad("max-sets = 0\n\n\n", 1, "max-sets");
 	assert_bad("max-sets = 4000001\n\n\n", 1, "max-sets");
 	assert_bad("max-connections = 0\n\n\n", 1, "max-connections");

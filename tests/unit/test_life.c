@@ -264,6 +264,7 @@ static struct sa_set *put(enum sa_set_state state, int64_t left_s)
 	timer_arm(&set->timer,
 		  left_s > T1_64 ? set->deadline_ms - T1_64 * 1000 : clock_monotonic_ms());
 	assert_int_equal(sa_kernel_set_limits(set, &error), 0);
+	sa_set_keep(set);
 	return set;
 }
 

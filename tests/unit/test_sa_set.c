@@ -841,15 +841,26 @@ static void a_set_goes_even_if_its_tcp_connections_cannot_be_reset(void **state)
 	assert_int_equal(fake_xfrm.sa_count, 0);
 }
 
-static void stopping_takes_everything_out_of_the_kernel(void **state)
+static void stopping_leaves_everything_in_the_kernel_and_in_the_store(void **state)
+{
+	(void)state;
+	world_reregistered(world_registered());
+	sa_table_free(world.table);
+	world.table = NULL;
+	assert_int_equal(fake_xfrm.sa_count, 8);
+	assert_int_equal(fake_store_sets(), 2);
+	fake_xfrm_reset();
+	fake_store_reset();
+}
+
+static void dropping_all_takes_everything_out_of_the_kernel(void **state)
 {
 	struct sa_set_request request = world_request_nat(0);
 
 	(void)state;
 	world_reregistered(world_registered());
 	world_create(&request);
-	sa_table_free(world.table);
-	world.table = NULL;
+	sa_table_drop_all(world.table, "test");
 	assert_int_equal(fake_xfrm.sa_count, 0);
 	assert_int_equal(fake_xfrm.policy_count, 0);
 }
@@ -1553,7 +1564,8 @@ int main(void)
 		TEST(a_lost_set_takes_the_rest_of_its_sas_along),
 		TEST(E12_tcp_connections_are_reset_before_their_sas_go),
 		TEST(a_set_goes_even_if_its_tcp_connections_cannot_be_reset),
-		TEST(stopping_takes_everything_out_of_the_kernel),
+		TEST(dropping_all_takes_everything_out_of_the_kernel),
+		TEST(stopping_leaves_everything_in_the_kernel_and_in_the_store),
 		TEST(the_kernel_ends_a_set_a_little_later_than_we_do),
 		TEST(the_kernels_limit_is_right_after_a_step_of_the_clock),
 		TEST(a_step_of_the_clock_ends_no_set_of_ours),

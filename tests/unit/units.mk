@@ -29,7 +29,7 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
@@ -56,8 +56,6 @@ FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c daemo
 test_guard := daemon/guard.c $(FAKE_GUARD)
 test_guard_PKG := libconfuse
 test_guard += daemon/policy.c
-test_orphan := daemon/orphan.c $(FAKE_GUARD)
-test_orphan_PKG := libconfuse
 test_sa_table := $(FAKE_WORLD)
 test_sa_table_PKG := libcrypto libconfuse
 test_check := daemon/check.c daemon/lines.c proto/compare.c $(FAKE_WORLD)
@@ -125,6 +123,8 @@ test_clock_PKG := libevent_core
 test_clock_LDFLAGS := -Wl,--wrap=timerfd_create,--wrap=timerfd_settime,--wrap=read
 AUDIT := $(addprefix daemon/,audit.c walk.c guard.c orphan.c)
 test_audit := $(AUDIT) $(FAKE_WORLD)
+test_orphan := $(AUDIT) $(FAKE_WORLD)
+test_orphan_PKG := libcrypto libconfuse
 test_audit_PKG := libcrypto libconfuse
 test_watch := daemon/watch.c daemon/upkeep.c $(AUDIT) $(FAKE_WORLD)
 test_watch_PKG := libcrypto libconfuse libevent_core
@@ -153,3 +153,10 @@ test_export_LIBS := -losipparser2
 test_export_LDFLAGS := -Wl,--wrap=free
 test_wipe := daemon/wipe.c
 test_wipe_LDFLAGS := -Wl,--wrap=free,--wrap=malloc
+test_set_record := $(FAKE_WORLD)
+test_set_record_PKG := libcrypto libconfuse
+test_store := $(addprefix daemon/,store.c set_record.c hash.c event.c log.c config.c) $(addprefix proto/,decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c
+test_store_PKG := libconfuse
+test_store_LIBS := -llmdb
+test_restore := $(addprefix daemon/,restore.c upkeep.c) $(AUDIT) $(FAKE_WORLD)
+test_restore_PKG := libcrypto libconfuse

@@ -17,6 +17,7 @@
 #include <utlist.h>
 
 #include "daemon/log.h"
+#include "daemon/set_record.h"
 
 struct world world;
 
@@ -57,6 +58,7 @@ int world_start(void **state)
 	log_open(LOG_TO_STDERR, -1);
 	fake_clock_reset();
 	fake_xfrm_reset();
+	fake_store_reset();
 	memset(&world, 0, sizeof(world));
 	config_default(&world.config);
 	config_listener_default(l);
@@ -68,14 +70,24 @@ int world_start(void **state)
 	world.config.listener_count = 1;
 	world.listener = l;
 	world.table = sa_table_new(&fake_xfrm, world.config.max_sets);
-	return world.table && hash_init() == 0 ? 0 : -1;
+	if (!world.table || hash_init() < 0)
+		return -1;
+	world.table->store = &fake_store;
+	return 0;
 }
 
 int world_stop(void **state)
 {
+	size_t stored;
+
 	(void)state;
+	fake_store.refuse = 0;
+	if (world.table)
+		sa_table_drop_all(world.table, "stop");
 	sa_table_free(world.table);
-	return fake_xfrm.sa_count == 0 && fake_xfrm.policy_count == 0 && fake_timers_armed() == 0
+	stored = fake_store_sets();
+	fake_store_reset();
+	return stored == 0 && fake_xfrm.sa_count == 0 && fake_xfrm.policy_count == 0 && fake_timers_armed() == 0
 		       ? 0
 		       : -1;
 }
@@ -229,7 +241,7 @@ static void check_sa(const struct sa_set *set, const struct xfrm_sa *sa, bool ex
 	const struct fake_sa *held = fake_xfrm_sa(&sa->id);
 
 	assert_non_null(held);
-	assert_true(fake_xfrm_same_selector(&held->sa.sel, &sa->sel));
+	assert_true(xfrm_sel_equal(&held->sa.sel, &sa->sel));
 	assert_true(ip_equal(&held->sa.src, &sa->src));
 	assert_int_equal(held->sa.reqid, sa->reqid);
 	assert_int_equal(held->add_time_s, set->add_time_s);
@@ -323,6 +335,22 @@ static size_t policies_of_this_one_alone(const struct sa_set *set)
 	return count;
 }
 
+/* Its record says what it is now. */
+static void check_stored(const struct sa_set *set)
+{
+	uint8_t listener[LISTENER_RECORD_MAX_BYTES], expected[8192];
+	const struct span record = {(const char *)listener,
+				    listener_record_write(set->listener, listener)};
+	const struct fake_record *stored = fake_store_record(set->serial, 0);
+	const size_t bytes = set_record_bytes(set, record);
+
+	assert_non_null(stored);
+	assert_true(bytes <= sizeof(expected));
+	set_record_write(set, record, expected);
+	assert_int_equal(stored->bytes, bytes);
+	assert_memory_equal(stored->data, expected, bytes);
+}
+
 static void check_set(const struct sa_set *set, bool exact_time, size_t *sas, size_t *policies)
 {
 	const struct sa_set *other;
@@ -334,6 +362,8 @@ static void check_set(const struct sa_set *set, bool exact_time, size_t *sas, si
 		check_sa(set, &plan.sas[i], exact_time);
 	*sas += plan.sa_count;
 	*policies += policies_of_this_one_alone(set);
+	if (set->table->store)
+		check_stored(set);
 	check_flows(set);
 	check_contact(set->contact);
 	assert_ptr_equal(sa_table_by_id(world.table, set->id), set);
@@ -352,6 +382,8 @@ void world_check(bool exact_time)
 		count[set->state]++;
 	}
 	assert_memory_equal(count, world.table->count, sizeof(count));
+	if (world.table->store)
+		assert_int_equal(fake_store_sets(), world_sets());
 	assert_int_equal(fake_xfrm.sa_count, sas);
 	assert_int_equal(fake_xfrm.policy_count, policies + world.other_policies);
 	assert_int_equal(fake_timers_armed(), world_sets() + world.other_timers);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A P-CSCF with one listener and empty tables over the fake kernel and the fake clock, and a phone
+ * A P-CSCF with one listener and empty tables over the fake kernel, store and clock, and a phone
  * that registers. For the tests of everything that works on sets. Include after cmocka.h.
  */
 #ifndef TESTS_UNIT_WORLD_H
 #define TESTS_UNIT_WORLD_H
 
 #include "daemon/sa_table.h"
+#include "tests/unit/fake_store.h"
 #include "tests/unit/fake_timer.h"
 #include "tests/unit/fake_xfrm.h"
 
@@ -53,7 +54,7 @@ struct sa_set *world_reregistered(const struct sa_set *over); /* NEW, and @over 
 /* Must be refused for @reason, and leave nothing that was not there before. */
 void world_assert_refused(const struct sa_set_request *request, enum reason reason);
 
-/* Everything that is always true: kernel and tables agree, counts are right, no two sets share a
+/* Everything that is always true: kernel, store and tables agree, counts are right, no two sets share a
  * flow but where it is allowed. @exact_time: and the clock was not stepped. */
 void world_check(bool exact_time);
 

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An LMDB file in a directory that lives as long as the kernel (tmpfs). Nothing is synchronized to a
+ * disk: what a process that was killed has committed is in the kernel's page cache, and when the
+ * kernel is gone, so are the SAs that the records are about.
+ *
+ * A change of a set happens in the moment of its commit here. What the kernel must have for it to be
+ * true (new SAs, longer limits) it has before that moment; what goes (SAs, shorter limits) goes
+ * after it. So wherever the daemon is killed, the kernel has at least what the records promise, and
+ * never less; the start after it (restore.c) takes out the rest, by records that it has not
+ * (orphans) and by limits that it sends anew. A caller that got no answer asks again and finds
+ * either nothing done or all of it.
+ *
+ * So no record is ever "half done", and there is no journal. Listeners are written before their
+ * guards are installed and forgotten after these have gone, since nobody else would remember them.
+ *
+ * Times are of the monotonic clock, which goes on while the daemon is away and starts anew with the
+ * machine: records of another boot are forgotten, as the kernel has forgotten the SAs.
+ */
+#include "daemon/store.h"
+#include "daemon/event.h"
+#include "daemon/set_record.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_NAME  "sets.mdb"
+#define ASIDE_NAME "sets.damaged"
+#define PATH_BYTES 256
+
+/* One process, which locks the directory, with one transaction at a time: LMDB's own locks are not
+ * needed. */
+#define FLAGS (MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS)
+
+/* A record of a phone that offers a lot takes two pages, and a change needs room beside the old. */
+#define MAP_BYTES_PER_SET 16384
+#define MAP_BYTES_MIN     (16u << 20)
+
+/* The first byte of a key. */
+enum kind {
+	KIND_ABOUT = 'a',
+	KIND_LISTENER = 'l', /* the rest of the key is the record */
+	KIND_SET = 's',      /* the serial */
+};
+
+#define MAX_KEY_BYTES (1 + LISTENER_RECORD_MAX_BYTES)
+
+struct store {
+	int dir_fd;
+	char path[PATH_BYTES];
+	MDB_env *env;
+	MDB_dbi dbi;
+	MDB_txn *txn; /* NULL: nothing to commit */
+	int err;      /* of what is to be committed */
+};
+
+/* The one record of KIND_ABOUT: bytes alone. */
+struct about {
+	uint8_t version;
+	uint8_t boot[36]; /* /proc/sys/kernel/random/boot_id */
+	uint8_t hash_key[HASH_KEY_BYTES];
+};
+
+/* LMDB's own errors are negative and known to nobody else. */
+static int errno_of(int lmdb)
+{
+	if (lmdb == MDB_MAP_FULL)
+		return -ENOSPC;
+	return lmdb < 0 ? -EIO : -lmdb;
+}
+
+/* ---- keys ---- */
+
+static MDB_val key_of(enum kind kind, const void *bytes, size_t count, uint8_t *buf)
+{
+	assert(count < MAX_KEY_BYTES);
+	buf[0] = (uint8_t)kind;
+	if (count)
+		memcpy(buf + 1, bytes, count);
+	return (MDB_val){ .mv_size = 1 + count, .mv_data = buf };
+}
+
+static MDB_val set_key(uint64_t serial, uint8_t *buf)
+{
+	uint8_t be[8];
+
+	for (size_t i = 0; i < sizeof(be); i++)
+		be[i] = (uint8_t)(serial >> (8 * (7 - i)));
+	return key_of(KIND_SET, be, sizeof(be), buf);
+}
+
+static uint64_t serial_of(const MDB_val *key)
+{
+	const uint8_t *at = key->mv_data;
+	uint64_t serial = 0;
+
+	for (size_t i = 1; i <= 8; i++)
+		serial = serial << 8 | at[i];
+	return serial;
+}
+
+/* ---- transactions ---- */
+
+static bool begin(struct store *s)
+{
+	if (!s)
+		return false;
+	if (!s->txn && !s->err) {
+		s->err = mdb_txn_begin(s->env, NULL, 0, &s->txn);
+		if (s->err)
+			s->txn = NULL;
+	}
+	return !s->err;
+}
+
+int store_commit(struct store *s)
+{
+	int err;
+
+	if (!s)
+		return 0;
+	err = s->err;
+	if (s->txn && !err)
+		err = mdb_txn_commit(s->txn);
+	else if (s->txn)
+		mdb_txn_abort(s->txn);
+	s->txn = NULL;
+	s->err = 0;
+	if (!err)
+		return 0;
+	event_emit(EVENT_STORE_FAILED, event_errno(errno_of(err)),
+		   event_text("why", mdb_strerror(err)));
+	return errno_of(err);
+}
+
+void store_put(struct store *s, const struct sa_set *set)
+{
+	uint8_t listener[LISTENER_RECORD_MAX_BYTES], buf[MAX_KEY_BYTES];
+	MDB_val key = set_key(set->serial, buf), value;
+	struct span record = { (const char *)listener, 0 };
+
+	if (!begin(s))
+		return;
+	record.n = listener_record_write(set->listener, listener);
+	value.mv_size = set_record_bytes(set, record);
+	s->err = mdb_put(s->txn, s->dbi, &key, &value, MDB_RESERVE);
+	if (!s->err)
+		set_record_write(set, record, value.mv_data);
+}
+
+static void forget(struct store *s, MDB_val *key)
+{
+	int err = mdb_del(s->txn, s->dbi, key, NULL);
+
+	s->err = err == MDB_NOTFOUND ? 0 : err;
+}
+
+void store_forget(struct store *s, const struct sa_set *set)
+{
+	uint8_t buf[MAX_KEY_BYTES];
+	MDB_val key = set_key(set->serial, buf);
+
+	if (begin(s))
+		forget(s, &key);
+}
+
+void store_put_listener(struct store *s, struct span record)
+{
+	uint8_t buf[MAX_KEY_BYTES];
+	MDB_val key = key_of(KIND_LISTENER, record.p, record.n, buf), value = { .mv_size = 0 };
+
+	if (begin(s))
+		s->err = mdb_put(s->txn, s->dbi, &key, &value, 0);
+}
+
+void store_forget_listener(struct store *s, struct span record)
+{
+	uint8_t buf[MAX_KEY_BYTES];
+	MDB_val key = key_of(KIND_LISTENER, record.p, record.n, buf);
+
+	if (begin(s))
+		forget(s, &key);
+}
+
+/* ---- reading ---- */
+
+/* Returns 0, or nonzero: this one goes. */
+static int give(const struct store_reader *reader, const MDB_val *key, const MDB_val *value)
+{
+	const uint8_t *at = key->mv_data;
+	const struct span text = { (const char *)at + 1, key->mv_size - 1 };
+
+	switch (at[0]) {
+	case KIND_ABOUT:
+		return 0;
+	case KIND_LISTENER:
+		return reader->listener ? reader->listener(text, reader->arg) : 0;
+	case KIND_SET:
+		if (key->mv_size != 9)
+			return -EINVAL;
+		return reader->set ? reader->set(serial_of(key), (struct span){ value->mv_data,
+						 value->mv_size }, reader->arg)
+				   : 0;
+	}
+	return -EINVAL;
+}
+
+int store_read(struct store *s, const struct store_reader *reader)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int err;
+
+	if (!begin(s))
+		return s ? store_commit(s) : 0;
+	err = mdb_cursor_open(s->txn, s->dbi, &cursor);
+	if (err) {
+		s->err = err;
+		return store_commit(s);
+	}
+	for (err = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !err;
+	     err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+		if (give(reader, &key, &value) != 0)
+			err = mdb_cursor_del(cursor, 0);
+		if (err)
+			break;
+	}
+	mdb_cursor_close(cursor);
+	s->err = err == MDB_NOTFOUND ? 0 : err;
+	return store_commit(s);
+}
+
+/* ---- opening ---- */
+
+/* Without it nothing is kept beyond this boot. */
+static void read_boot(char ret[static 36])
+{
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	memset(ret, '?', 36);
+	if (!file)
+		return;
+	if (fread(ret, 1, 36, file) != 36)
+		memset(ret, '?', 36);
+	fclose(file);
+}
+
+static int write_about(struct store *s, MDB_val *key, const char *boot)
+{
+	struct about about = { .version = SET_RECORD_VERSION };
+	MDB_val value = { sizeof(about), &about };
+
+	memcpy(about.boot, boot, sizeof(about.boot));
+	hash_key(about.hash_key);
+	s->err = mdb_drop(s->txn, s->dbi, 0);
+	if (!s->err)
+		s->err = mdb_put(s->txn, s->dbi, key, &value, 0);
+	return store_commit(s);
+}
+
+/* Is what is in the file of this boot and in this format? Else it is emptied. */
+static int read_about(struct store *s)
+{
+	uint8_t buf[MAX_KEY_BYTES];
+	MDB_val key = key_of(KIND_ABOUT, NULL, 0, buf), value;
+	const struct about *about;
+	const char *why = NULL;
+	char boot[36];
+	int err;
+
+	read_boot(boot);
+	if (!begin(s))
+		return store_commit(s);
+	err = mdb_get(s->txn, s->dbi, &key, &value);
+	if (err == MDB_NOTFOUND)
+		return write_about(s, &key, boot);
+	if (err) {
+		s->err = err;
+		return store_commit(s);
+	}
+	about = value.mv_data;
+	if (value.mv_size != sizeof(*about) || about->version != SET_RECORD_VERSION)
+		why = "version";
+	else if (boot[0] == '?' || memcmp(about->boot, boot, sizeof(boot)) != 0)
+		why = "boot";
+	if (!why) {
+		hash_use_key(about->hash_key);
+		return store_commit(s);
+	}
+	event_emit(EVENT_STORE_FORGOTTEN, event_text("why", why));
+	return write_about(s, &key, boot);
+}
+
+/* Returns LMDB's error. */
+static int open_env(struct store *s, uint32_t max_sets)
+{
+	const size_t bytes = (size_t)max_sets * MAP_BYTES_PER_SET + MAP_BYTES_MIN;
+	MDB_txn *txn;
+	int err = mdb_env_create(&s->env);
+
+	if (err)
+		return err;
+	err = mdb_env_set_mapsize(s->env, bytes);
+	if (!err)
+		err = mdb_env_open(s->env, s->path, FLAGS, 0600);
+	if (!err)
+		err = mdb_txn_begin(s->env, NULL, 0, &txn);
+	if (!err) {
+		err = mdb_dbi_open(txn, NULL, 0, &s->dbi);
+		if (!err)
+			err = mdb_txn_commit(txn);
+		else
+			mdb_txn_abort(txn);
+	}
+	if (err) {
+		mdb_env_close(s->env);
+		s->env = NULL;
+	}
+	return err;
+}
+
+/* A file that is none of LMDB's, or not of this one's, is put aside. */
+static int open_file(struct store *s, uint32_t max_sets)
+{
+	int err = open_env(s, max_sets);
+
+	if (err != MDB_INVALID && err != MDB_VERSION_MISMATCH && err != MDB_CORRUPTED &&
+	    err != MDB_PAGE_NOTFOUND)
+		return err;
+	event_emit(EVENT_STORE_FORGOTTEN, event_text("why", "damaged"));
+	if (renameat(s->dir_fd, FILE_NAME, s->dir_fd, ASIDE_NAME) < 0)
+		return errno;
+	return open_env(s, max_sets);
+}
+
+static int open_dir(struct store *s, const char *dir, char *ret_why, size_t why_cap)
+{
+	int err = 0;
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		err = -errno;
+	else if ((s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		err = -errno;
+	else if (flock(s->dir_fd, LOCK_EX | LOCK_NB) < 0)
+		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+	if (err == -EADDRINUSE)
+		snprintf(ret_why, why_cap, "state-dir %s: another secagreed uses it", dir);
+	else if (err)
+		snprintf(ret_why, why_cap, "state-dir %s: %s", dir, strerror(-err));
+	return err;
+}
+
+int store_open(const char *dir, uint32_t max_sets, struct store **ret, char *ret_why,
+	       size_t why_cap)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s) {
+		snprintf(ret_why, why_cap, "out of memory");
+		return -ENOMEM;
+	}
+	s->dir_fd = -1;
+	err = open_dir(s, dir, ret_why, why_cap);
+	if (!err) {
+		snprintf(s->path, sizeof(s->path), "%s/" FILE_NAME, dir);
+		err = open_file(s, max_sets);
+		if (!err)
+			err = read_about(s);
+		else
+			err = errno_of(err);
+		if (err)
+			snprintf(ret_why, why_cap, "state-dir %s: " FILE_NAME ": %s", dir,
+				 strerror(-err));
+	}
+	if (err)
+		store_close(s);
+	else
+		*ret = s;
+	return err;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	if (s->txn)
+		mdb_txn_abort(s->txn);
+	if (s->env)
+		mdb_env_close(s->env);
+	if (s->dir_fd >= 0)
+		close(s->dir_fd);
+	free(s);
+}
+
+void store_remove(struct store *s)
+{
+	if (s && unlink(s->path) < 0)
+		event_emit(EVENT_STORE_FAILED, event_errno(-errno), event_text("why", "unlink"));
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * daemon/store.c over LMDB, in a directory of its own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "daemon/event.h"
+#include "daemon/log.h"
+#include "daemon/set_record.h"
+#include "daemon/store.h"
+
+/* ---- helpers ---- */
+
+static char base[64], dir[100], file[160], why[300];
+static struct store *store;
+static struct config_listener listener;
+static struct sa_contact contact = {.key = (char *)"a@x\n192.0.2.7"};
+
+static int start(void **state)
+{
+	(void)state;
+	log_open(LOG_TO_STDERR, -1);
+	event_reset();
+	snprintf(base, sizeof(base), "/tmp/test_store.XXXXXX");
+	if (!mkdtemp(base) || hash_init() < 0)
+		return -1;
+	snprintf(dir, sizeof(dir), "%s/state", base);
+	snprintf(file, sizeof(file), "%s/sets.mdb", dir);
+	store = NULL;
+	config_listener_default(&listener);
+	snprintf(listener.name, sizeof(listener.name), "ims");
+	listener.server_port = 6100;
+	return 0;
+}
+
+static int stop(void **state)
+{
+	char command[200];
+
+	(void)state;
+	store_close(store);
+	snprintf(command, sizeof(command), "rm -rf %s", base);
+	return system(command) == 0 ? 0 : -1;
+}
+
+static int open_store(uint32_t max_sets)
+{
+	why[0] = '\0';
+	return store_open(dir, max_sets, &store, why, sizeof(why));
+}
+
+static void reopen(void)
+{
+	store_close(store);
+	store = NULL;
+	if (open_store(100) < 0)
+		fail_msg("%s", why);
+}
+
+static struct sa_set set_of(uint64_t serial, const char *header)
+{
+	return (struct sa_set){
+		.id = serial + 1000,
+		.serial = serial,
+		.listener = &listener,
+		.contact = &contact,
+		.impi = (char *)"a@x",
+		.impu = (char *)"sip:a@x",
+		.security_client = (char *)header,
+		.security_server = (char *)"server",
+		.deadline_ms = 1,
+	};
+}
+
+static int put(uint64_t serial, const char *header)
+{
+	const struct sa_set set = set_of(serial, header);
+
+	store_put(store, &set);
+	return store_commit(store);
+}
+
+static int forget(uint64_t serial)
+{
+	const struct sa_set set = set_of(serial, "");
+
+	store_forget(store, &set);
+	return store_commit(store);
+}
+
+/* What the store has, as "1 2 3", and listeners as names before. */
+static char listing[4096];
+static uint64_t condemned;
+
+static int list_set(uint64_t serial, struct span record, void *arg)
+{
+	const size_t n = strlen(listing);
+
+	(void)arg;
+	assert_int_equal(record.p[0], SET_RECORD_VERSION);
+	snprintf(listing + n, sizeof(listing) - n, "%s%llu", n ? " " : "",
+		 (unsigned long long)serial);
+	return serial == condemned ? -EINVAL : 0;
+}
+
+static int list_listener(struct span record, void *arg)
+{
+	const size_t n = strlen(listing);
+
+	(void)arg;
+	snprintf(listing + n, sizeof(listing) - n, "%s%.*s", n ? " " : "", (int)record.n, record.p);
+	return 0;
+}
+
+static void assert_has(const char *expected)
+{
+	const struct store_reader reader = {.listener = list_listener, .set = list_set};
+
+	listing[0] = '\0';
+	assert_int_equal(store_read(store, &reader), 0);
+	assert_string_equal(listing, expected);
+}
+
+/* Change the record about the store itself. */
+static void falsify(size_t at)
+{
+	MDB_val key = {1, (void *)"a"}, value;
+	uint8_t bytes[200];
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	store_close(store);
+	store = NULL;
+	assert_int_equal(mdb_env_create(&env), 0);
+	assert_int_equal(mdb_env_open(env, file, MDB_NOSUBDIR | MDB_NOLOCK, 0600), 0);
+	assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
+	assert_int_equal(mdb_get(txn, dbi, &key, &value), 0);
+	assert_true(value.mv_size < sizeof(bytes) && at < value.mv_size);
+	memcpy(bytes, value.mv_data, value.mv_size);
+	bytes[at] ^= 1;
+	value.mv_data = bytes;
+	assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	mdb_env_close(env);
+}
+
+/* ---- tests ---- */
+
+static void E13_what_was_committed_outlives_the_process(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(put(1, "x"), 0);
+	assert_int_equal(put(2, "x"), 0);
+	reopen();
+	assert_has("1 2");
+	assert_int_equal(put(2, "another"), 0);
+	assert_int_equal(forget(1), 0);
+	reopen();
+	assert_has("2");
+}
+
+static void sets_come_back_in_the_order_of_their_making(void **state)
+{
+	static const uint64_t SERIALS[] = {256, 1, 255, 65536, 2, UINT64_MAX, 257};
+
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	for (size_t i = 0; i < sizeof(SERIALS) / sizeof(SERIALS[0]); i++)
+		assert_int_equal(put(SERIALS[i], "x"), 0);
+	assert_has("1 2 255 256 257 65536 18446744073709551615");
+}
+
+static void what_is_not_committed_is_not_there(void **state)
+{
+	const struct sa_set set = set_of(1, "x");
+
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	store_put(store, &set);
+	reopen();
+	assert_has("");
+}
+
+static void listeners_are_kept_once_each(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	store_put_listener(store, span_of("B"));
+	store_put_listener(store, span_of("A"));
+	store_put_listener(store, span_of("B"));
+	assert_int_equal(store_commit(store), 0);
+	assert_int_equal(put(7, "x"), 0);
+	reopen();
+	assert_has("A B 7");
+	store_forget_listener(store, span_of("B"));
+	store_forget_listener(store, span_of("C"));
+	assert_int_equal(store_commit(store), 0);
+	assert_has("A 7");
+}
+
+static void a_record_that_its_reader_refuses_goes(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	for (uint64_t serial = 1; serial <= 3; serial++)
+		assert_int_equal(put(serial, "x"), 0);
+	condemned = 2;
+	assert_has("1 2 3");
+	condemned = 0;
+	assert_has("1 3");
+}
+
+static void forgetting_what_is_not_there_is_no_failure(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(forget(9), 0);
+}
+
+/* A full store refuses the change whole, says so, and works again when there is room. */
+static void a_full_store_refuses_and_recovers(void **state)
+{
+	char *big = malloc(1 << 20);
+	uint64_t serial = 1;
+	int err;
+
+	(void)state;
+	memset(big, 'x', (1 << 20) - 1);
+	big[(1 << 20) - 1] = '\0';
+	assert_int_equal(open_store(0), 0);
+	assert_int_equal(put(1, "x"), 0);
+	do
+		err = put(++serial, big);
+	while (!err);
+	assert_int_equal(err, -ENOSPC);
+	assert_in_range(serial, 3, 32);
+	assert_int_equal(event_total(EVENT_STORE_FAILED), 1);
+	assert_int_equal(put(serial, big), -ENOSPC);
+	assert_int_equal(event_total(EVENT_STORE_FAILED), 2);
+	for (uint64_t one = 2; one < serial; one++)
+		assert_int_equal(forget(one), 0);
+	assert_has("1");
+	assert_int_equal(put(serial, "small"), 0);
+	free(big);
+}
+
+static void only_its_user_can_read_it(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	umask(0);
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(stat(dir, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void it_is_one_process_alone(void **state)
+{
+	struct store *second = NULL;
+
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(store_open(dir, 100, &second, why, sizeof(why)), -EADDRINUSE);
+	assert_null(second);
+	assert_non_null(strstr(why, "another secagreed"));
+}
+
+static void a_directory_that_cannot_be_is_named(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "%s/missing/state", base);
+	assert_int_equal(open_store(100), -ENOENT);
+	assert_non_null(strstr(why, dir));
+	snprintf(dir, sizeof(dir), "/dev/null");
+	assert_int_equal(open_store(100), -ENOTDIR);
+}
+
+static void E13_what_another_boot_left_is_forgotten(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(put(1, "x"), 0);
+	falsify(5); /* in the boot's id */
+	reopen();
+	assert_has("");
+	assert_int_equal(event_total(EVENT_STORE_FORGOTTEN), 1);
+	assert_int_equal(put(2, "x"), 0);
+	reopen();
+	assert_has("2");
+}
+
+static void another_version_is_forgotten(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(put(1, "x"), 0);
+	falsify(0);
+	reopen();
+	assert_has("");
+	assert_int_equal(event_total(EVENT_STORE_FORGOTTEN), 1);
+}
+
+/* Hashes tell a retransmission: they must be the same after a restart. */
+static void the_key_of_hashes_comes_back(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	before = hash_bytes("x", 1);
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(hash_bytes("x", 1), before);
+	assert_int_equal(hash_init(), 0);
+	assert_int_not_equal(hash_bytes("x", 1), before);
+	reopen();
+	assert_int_equal(hash_bytes("x", 1), before);
+}
+
+static void a_file_that_is_no_store_is_put_aside(void **state)
+{
+	char aside[200];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(mkdir(dir, 0700), 0);
+	f = fopen(file, "w");
+	for (unsigned i = 0; i < 20000; i++)
+		fputs("garbage ", f);
+	fclose(f);
+	assert_int_equal(open_store(100), 0);
+	assert_has("");
+	assert_int_equal(put(1, "x"), 0);
+	assert_int_equal(event_total(EVENT_STORE_FORGOTTEN), 1);
+	snprintf(aside, sizeof(aside), "%s/sets.damaged", dir);
+	assert_int_equal(access(aside, F_OK), 0);
+}
+
+static void a_removed_store_is_gone(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(put(1, "x"), 0);
+	store_remove(store);
+	assert_int_equal(access(file, F_OK), -1);
+	reopen();
+	assert_has("");
+}
+
+static void no_store_keeps_nothing_and_never_fails(void **state)
+{
+	const struct store_reader reader = {.set = list_set};
+	const struct sa_set set = set_of(1, "x");
+
+	(void)state;
+	store_put(NULL, &set);
+	store_forget(NULL, &set);
+	store_put_listener(NULL, span_of("A"));
+	store_forget_listener(NULL, span_of("A"));
+	assert_int_equal(store_commit(NULL), 0);
+	assert_int_equal(store_read(NULL, &reader), 0);
+	store_remove(NULL);
+	store_close(NULL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+	static const struct CMUnitTest tests[] = {
+		TEST(E13_what_was_committed_outlives_the_process),
+		TEST(sets_come_back_in_the_order_of_their_making),
+		TEST(what_is_not_committed_is_not_there),
+		TEST(listeners_are_kept_once_each),
+		TEST(a_record_that_its_reader_refuses_goes),
+		TEST(forgetting_what_is_not_there_is_no_failure),
+		TEST(a_full_store_refuses_and_recovers),
+		TEST(only_its_user_can_read_it),
+		TEST(it_is_one_process_alone),
+		TEST(a_directory_that_cannot_be_is_named),
+		TEST(E13_what_another_boot_left_is_forgotten),
+		TEST(another_version_is_forgotten),
+		TEST(the_key_of_hashes_comes_back),
+		TEST(a_file_that_is_no_store_is_put_aside),
+		TEST(a_removed_store_is_gone),
+		TEST(no_store_keeps_nothing_and_never_fails),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
