@@ -267,14 +267,25 @@ void json_tree_done(struct json_tree *tree)
 	*tree = (struct json_tree){0};
 }
 
+/* SIZE_MAX: no index. */
+static size_t index_of(const char *name, size_t n)
+{
+	size_t index = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] < '0' || name[i] > '9' || index > SIZE_MAX / 16)
+			return SIZE_MAX;
+		index = index * 10 + (size_t)(name[i] - '0');
+	}
+	return n ? index : SIZE_MAX;
+}
+
 static const struct json_node *member(const struct json_tree *tree, const struct json_node *from,
 				      const char *name, size_t n)
 {
-	size_t wanted = 0, at = 0;
+	const size_t wanted = index_of(name, n);
+	size_t at = 0;
 
-	for (size_t i = 0; i < n; i++)
-		wanted = name[i] >= '0' && name[i] <= '9' ? wanted * 10 + (size_t)(name[i] - '0')
-							  : SIZE_MAX / 16;
 	for (uint32_t i = from->child; i; i = tree->nodes[i].next, at++) {
 		const struct json_node *node = &tree->nodes[i];
 

@@ -12,6 +12,8 @@ fuzz_control := tests/fuzz/sets.c tests/fuzz/answers.c $(DOORS)
 fuzz_control_PKG := cmocka $(test_resp_PKG)
 fuzz_control_LIBS := -losipparser2
 fuzz_control_LDFLAGS := -Wl,--wrap=log_wants,--wrap=log_line
+fuzz_client := daemon/client/json_read.c
+fuzz_client_PKG := jansson
 fuzz_config := $(test_config)
 fuzz_config_PKG := libconfuse
 fuzz_kernel := $(addprefix xfrm/,algo.c dump.c event.c ip.c msg.c msg_policy.c msg_sa.c netlink.c query.c sockdiag.c txn.c) proto/text.c

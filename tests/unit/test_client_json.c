@@ -202,6 +202,8 @@ static void paths_go_through_objects_and_arrays(void **state)
 	assert_null(json_find(&tree, &tree.nodes[0], "a.1.b"));
 	assert_null(json_find(&tree, &tree.nodes[0], "a.2"));
 	assert_null(json_find(&tree, &tree.nodes[0], "a.x1"));
+	assert_null(json_find(&tree, &tree.nodes[0], "a..b"));
+	assert_null(json_find(&tree, &tree.nodes[0], "a.18446744073709551616.b"));
 	json_tree_done(&tree);
 }
 
