@@ -34,28 +34,11 @@ static void throw_away(evutil_socket_t fd, short what, void *arg)
 		;
 }
 
-static socklen_t address_of(const struct config_listener *l, struct sockaddr_storage *ret)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
-
-	memset(ret, 0, sizeof(*ret));
-	ret->ss_family = (sa_family_t)l->address.family;
-	if (l->address.family == AF_INET) {
-		v4->sin_port = htons(l->encap_port);
-		memcpy(&v4->sin_addr, l->address.bytes, sizeof(v4->sin_addr));
-		return sizeof(*v4);
-	}
-	v6->sin6_port = htons(l->encap_port);
-	memcpy(&v6->sin6_addr, l->address.bytes, sizeof(v6->sin6_addr));
-	return sizeof(*v6);
-}
-
 static int encap_socket(const struct config_listener *l)
 {
 	const int type = UDP_ENCAP_ESPINUDP, one = 1;
 	struct sockaddr_storage address;
-	const socklen_t len = address_of(l, &address);
+	const socklen_t len = ip_sockaddr(&l->address, l->encap_port, &address);
 	int fd = socket(l->address.family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int err = 0;
 

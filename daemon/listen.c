@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -112,29 +111,11 @@ int listen_unix(const struct config_socket *where, int *ret_fd, char *ret_why, s
 	return 0;
 }
 
-static socklen_t socket_address(const struct ip_addr *ip, uint16_t port,
-				struct sockaddr_storage *ret)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
-
-	memset(ret, 0, sizeof(*ret));
-	ret->ss_family = (sa_family_t)ip->family;
-	if (ip->family == AF_INET) {
-		v4->sin_port = htons(port);
-		memcpy(&v4->sin_addr, ip->bytes, sizeof(v4->sin_addr));
-		return sizeof(*v4);
-	}
-	v6->sin6_port = htons(port);
-	memcpy(&v6->sin6_addr, ip->bytes, sizeof(v6->sin6_addr));
-	return sizeof(*v6);
-}
-
 int listen_tcp(const struct ip_addr *address, uint16_t port, int *ret_fd, char *ret_why,
 	       size_t why_cap)
 {
 	struct sockaddr_storage at;
-	const socklen_t bytes = socket_address(address, port, &at);
+	const socklen_t bytes = ip_sockaddr(address, port, &at);
 	const int fd = socket(address->family, TYPE, 0);
 	const int on = 1;
 	char ip[IP_TEXT_BYTES];

@@ -87,3 +87,20 @@ bool xfrm_sel_equal(const struct xfrm_sel *a, const struct xfrm_sel *b)
 	       a->sport == b->sport && a->sport_mask == b->sport_mask && a->dport == b->dport &&
 	       a->dport_mask == b->dport_mask && a->proto == b->proto;
 }
+
+socklen_t ip_sockaddr(const struct ip_addr *ip, uint16_t port, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->ss_family = (sa_family_t)ip->family;
+	if (ip->family == AF_INET) {
+		v4->sin_port = htons(port);
+		memcpy(&v4->sin_addr, ip->bytes, sizeof(v4->sin_addr));
+		return sizeof(*v4);
+	}
+	v6->sin6_port = htons(port);
+	memcpy(&v6->sin6_addr, ip->bytes, sizeof(v6->sin6_addr));
+	return sizeof(*v6);
+}

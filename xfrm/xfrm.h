@@ -30,6 +30,9 @@ const char *ip_format(const struct ip_addr *ip, char buf[static IP_TEXT_BYTES]);
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b);
 size_t ip_bytes(const struct ip_addr *ip); /* 4 or 16; 0 for AF_UNSPEC */
 
+/* For bind(): @ip is IPv4 or IPv6. Returns how much of *@ret is the address. */
+socklen_t ip_sockaddr(const struct ip_addr *ip, uint16_t port, struct sockaddr_storage *ret);
+
 /* ---- algorithms: algo.c ---- */
 
 enum xfrm_algo_id {

@@ -123,6 +123,28 @@ static void addresses_of_different_families_differ(void **state)
 	assert_string_equal(ip_format(&any, buf), "any");
 }
 
+static void a_socket_address_has_address_and_port(void **state)
+{
+	struct sockaddr_storage at;
+	const struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
+	const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
+	struct ip_addr ip;
+
+	(void)state;
+	memset(&at, 0xa5, sizeof(at));
+	assert_int_equal(ip_parse("192.0.2.1", &ip), 0);
+	assert_int_equal(ip_sockaddr(&ip, 4500, &at), sizeof(*v4));
+	assert_int_equal(v4->sin_family, AF_INET);
+	assert_int_equal(v4->sin_port, htons(4500));
+	assert_memory_equal(&v4->sin_addr, ip.bytes, 4);
+	assert_int_equal(ip_parse("2001:db8::1", &ip), 0);
+	assert_int_equal(ip_sockaddr(&ip, 4500, &at), sizeof(*v6));
+	assert_int_equal(v6->sin6_family, AF_INET6);
+	assert_int_equal(v6->sin6_port, htons(4500));
+	assert_int_equal(v6->sin6_flowinfo | v6->sin6_scope_id, 0);
+	assert_memory_equal(&v6->sin6_addr, ip.bytes, 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +154,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_literal_address_is_refused_and_output_kept),
 		cmocka_unit_test(bytes_beyond_an_ipv4_address_are_zero),
 		cmocka_unit_test(addresses_of_different_families_differ),
+		cmocka_unit_test(a_socket_address_has_address_and_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
