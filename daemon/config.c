@@ -767,7 +767,6 @@ static int read_top(cfg_t *cfg, struct config *c)
 	return read_listeners(cfg, c);
 }
 
-/* Fills reader->why on failure. */
 /* The whole file, with the END option behind it. To be freed. Returns 0 or -errno. */
 static int read_file(const char *path, char **ret)
 {
@@ -798,24 +797,25 @@ static int read_file(const char *path, char **ret)
 	return 0;
 }
 
+static int later_line(const cfg_t *section, int line)
+{
+	return section && section->line > line ? section->line : line;
+}
+
 /* The line that the parser came to: it counts in the section that it is in. */
 static int last_line(cfg_t *cfg)
 {
-	const unsigned listeners = cfg_size(cfg, "listener");
 	int line = cfg->line;
 
-	for (unsigned i = 0; i <= listeners; i++) {
-		const cfg_t *section = i < listeners ? cfg_getnsec(cfg, "listener", i)
-						     : cfg_getsec(cfg, "socket");
-
-		if (section && section->line > line)
-			line = section->line;
-	}
+	line = later_line(cfg_getsec(cfg, "socket"), line);
+	line = later_line(cfg_getsec(cfg, "http"), line);
+	for (unsigned i = 0; i < cfg_size(cfg, "listener"); i++)
+		line = later_line(cfg_getnsec(cfg, "listener", i), line);
 	return line;
 }
 
 /* libconfuse takes a file that ends inside a section or a comment for whole: END would not be there,
- * or not where it belongs. */
+ * or not where it belongs. Fills reader->why on failure. */
 static int parse_text(struct reader *reader, const char *text, struct config *c)
 {
 	const int parsed = cfg_parse_buf(reader->cfg, text);

@@ -825,6 +825,7 @@ static void broken_syntax_is_refused(void **state)
 	/* of these libconfuse itself says nothing */
 	assert_bad("max-sets = 5\n\"\"\n", 2, "syntax");
 	assert_bad("socket {\npath = \"/x\"\n\"\" = 1\n}\n", 3, "syntax");
+	assert_bad("http {\npath = \"/x\"\n\"\" = 1\n}\n", 3, "syntax");
 	assert_bad(MINIMUM "\"\"\n}\n", 5, "syntax");
 }
 
