@@ -4,13 +4,14 @@
  * and a fake kernel below it.
  *
  * The input is the stream of bytes. Its first byte says where it comes in: "H" at the door of HTTP,
- * "M" at that of the metrics, and anything else, which then is part of the stream, at the control
- * socket, where "*" begins RESP2 and all else JSON. Between two requests a line "+N" makes N seconds
- * pass. In a JSON request, an argument and a body, the words of sets.h stand for what the daemon has
- * answered.
+ * "M" at that of the metrics, "R" at the control socket, from root; and anything else, which then is
+ * part of the stream, there from another user. "*" begins RESP2, all else is JSON. Between two
+ * requests a line "+N" makes N seconds pass. In a JSON request, an argument and a body, the words of
+ * sets.h stand for what the daemon has answered.
  *
  * However the stream is cut, a request ends at the same byte; each has its one answer, well-formed
- * in its framing (answers.h); and a key is in no answer, no event and no line of the log.
+ * in its framing (answers.h); and a key is in no event, in no line of the log and, but for
+ * sa.export_keys, which obeys root alone, in no answer.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <cmocka.h>
 
 #include "daemon/dispatch.h"
@@ -45,7 +47,8 @@
 static struct daemon d;
 static struct subscriber subscriber;
 static struct guards *guards;
-static bool may_control; /* over HTTP */
+static struct ucred peer; /* of JSON */
+static bool may_control;  /* over HTTP */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -164,10 +167,12 @@ static void handle_json(struct span request)
 	char *answer;
 
 	d.caller = &subscriber;
+	d.peer = &peer;
 	answer = rpc_handle(&d, request.p, request.n);
+	d.peer = NULL;
 	d.caller = NULL;
 	answers_check_json(request, answer);
-	if (answer)
+	if (answer && peer.uid)
 		check_no_key(answer, strlen(answer));
 	free(answer);
 }
@@ -391,15 +396,17 @@ static bool take_next(struct span *rest, long (*take)(struct span rest))
 
 static void run(struct span rest)
 {
+	const char door = rest.n ? *rest.p : '\0';
 	long (*take)(struct span rest) = take_json;
 
-	if (rest.n && (*rest.p == 'H' || *rest.p == 'M')) {
-		take = take_http;
-		may_control = *rest.p == 'H';
+	if (door == 'H' || door == 'M' || door == 'R')
 		rest = fuzz_skip(rest, 1);
-	} else if (rest.n && *rest.p == '*') {
+	if (door == 'H' || door == 'M')
+		take = take_http;
+	else if (rest.n && *rest.p == '*')
 		take = take_resp;
-	}
+	may_control = door == 'H';
+	peer = (struct ucred){.pid = 4711, .uid = door == 'R' ? 0 : 1000};
 	for (size_t i = 0; rest.n && i < MAX_REQUESTS && take_next(&rest, take); i++)
 		sets_check();
 }
@@ -412,6 +419,7 @@ static void begin(void)
 	sets_begin();
 	json_object_seed(1);
 	world.config.audit_interval_s = 0;
+	world.config.allow_key_export = true;
 	subscriber = (struct subscriber){0};
 	d = (struct daemon){.config = &world.config,
 			    .xfrm = &fake_xfrm,
