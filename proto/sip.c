@@ -302,6 +302,12 @@ static bool is_open_ended(const struct sip_message *m, enum sip_name name)
 	return false;
 }
 
+/* libosip2 takes "To: sip:a", but not "To: sip:a;tag=b": there it wants six bytes of a URI. */
+static bool is_too_short_for_a_tag(struct span to)
+{
+	return to.n < 6 && !memchr(to.p, '<', to.n);
+}
+
 static char *append(char *to, struct span s)
 {
 	return mempcpy(to, s.p, s.n);
@@ -401,7 +407,8 @@ static const char *check_osip(struct sip_message *m)
 	const osip_message_t *o = m->osip;
 	uint32_t number;
 
-	if (!o->from || !o->from->url || !o->to || !o->to->url || is_open_ended(m, SIP_TO))
+	if (!o->from || !o->from->url || !o->to || !o->to->url || is_open_ended(m, SIP_TO) ||
+	    is_too_short_for_a_tag(sip_header(m, SIP_TO)->value))
 		return "From or To is malformed";
 	if (!o->call_id || !o->call_id->number || !*o->call_id->number)
 		return "Call-ID is malformed";

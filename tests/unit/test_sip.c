@@ -191,6 +191,7 @@ static void what_is_no_message_is_refused(void **state)
 		START VIA "From: <sip:a@b>\r\nTo: <sip:a@b>;tag=\r\nCall-ID: 1\r\n"
 			  "CSeq: 1 REGISTER\r\n" END,
 		START VIA "From: <sip:a@b>\r\nTo: si:<p\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n" END,
+		START VIA "From: <sip:a@b>\r\nTo: sip:a\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n" END,
 		START VIA "From: <sip:a@b>\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\n" END,
 		START VIA "From: <sip:a@b>\r\nTo: <sip:a@b>\r\nCSeq: 1 REGISTER\r\n" END,
 		START VIA "From: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n" END,
