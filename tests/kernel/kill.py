@@ -125,8 +125,8 @@ class Kill:
                f"missing: {sorted(wanted.keys() - kernel.keys())}")
         for key, (one, _) in wanted.items():
             left = kernel[key].add_time + kernel[key].hard_s - now - SLACK_S
-            demand(abs(left - one["left_s"]) <= TOLERANCE_S,
-                   f"{key}: the kernel ends it in {left:.0f} s, the daemon in {one['left_s']} s")
+            demand(abs(left - one["expires_in"]) <= TOLERANCE_S,
+                   f"{key}: the kernel ends it in {left:.0f} s, the daemon in {one['expires_in']} s")
         self.agree_on_policies(listed)
 
     def agree_on_policies(self, listed):
