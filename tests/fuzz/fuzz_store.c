@@ -3,10 +3,10 @@
  * What the loader of the store makes of records, over the fake kernel: it holds the SAs that a set
  * wants, or lacks some of them.
  *
- * The input is a list of records, each behind its kind (l listener, s set; m a set of which the kernel
- * lacks an SA) and its length in two bytes. Whatever they say: a record that is taken is written the
- * same way again, the sets that live on can be used like any others, and when all are dropped,
- * nothing is left in the kernel, in the store or of timers.
+ * The input is a list of records, each behind its kind (l listener, s set; m a set of which the
+ * kernel lacks an SA) and its length in two bytes. Whatever they say: a record that is taken is
+ * written the same way again, the sets that live on can be used like any others, and when all are
+ * dropped, nothing is left in the kernel, in the store or of timers.
  */
 #include "tests/fuzz/fuzz.h"
 

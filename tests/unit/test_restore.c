@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/restore.c, with the audit and the limits that follow it at start: a daemon that goes on where
- * another one stopped or died.
+ * daemon/restore.c, with the audit and the limits that follow it at start: a daemon that goes on
+ * where another one stopped or died.
  *
  * The kill test: the daemon dies before each datagram to the kernel and before each commit of the
  * store that an operation makes, in turn. After the next start all is as before the operation or as
