@@ -118,8 +118,7 @@ struct sa_set_request {
 
 /* Make a TEMPORARY set: SPIs and port chosen, SAs in the kernel (one datagram where the listener's
  * guards serve it), stored, reg-await-auth running. An earlier TEMPORARY set of the same contact
- * goes first;
- * with the same @transaction (not 0) it is returned instead, since this is a retransmission.
+ * goes first; with the same @transaction (not 0) it is returned instead: a retransmission.
  * Nothing is left behind on failure. Returns 0, -ECANCELED (see @refusal). TS 33.203 7.2. */
 int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 		  struct sa_set **ret, struct refusal *refusal);

@@ -27,10 +27,10 @@ from tap import Tap  # noqa: E402
 
 KEYS = {"ck": "b40ba9a3c58b2a05bbf0d987b21bf8cb", "ik": "f769bcd751044604127672711c6d3441"}
 SECOND = "192.0.2.2"
-STRANGERS = (("state", "src 192.0.2.10 dst 192.0.2.1 proto esp spi 0x77 reqid 7 mode transport "
+STRANGERS = (("state", "src 192.0.2.77 dst 192.0.2.1 proto esp spi 0x77 reqid 7 mode transport "
               "auth-trunc hmac(sha1) 0x0102030405060708090a0b0c0d0e0f1011121314 96 "
               "enc cbc(aes) 0x0102030405060708090a0b0c0d0e0f10"),
-             ("policy", "src 192.0.2.10/32 dst 192.0.2.1/32 dir in priority 9 "
+             ("policy", "src 192.0.2.77/32 dst 192.0.2.1/32 dir in priority 9 "
               "tmpl proto esp reqid 7 mode transport"))
 
 
