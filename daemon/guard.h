@@ -16,12 +16,12 @@ struct guards;
 int guards_install(struct xfrm *xfrm, const struct config *config, struct guards **ret,
 		   char *ret_why, size_t why_cap);
 
-/* Somebody deleted a policy with this index, or (0) all of them: put back what is missing or changed.
- * Returns how many were. */
+/* Somebody deleted a policy with this index, or (0) all of them: put back what is missing or
+ * changed. Returns how many were. */
 size_t guards_restore(struct guards *guards, uint32_t index);
 
-/* Somebody changed a policy to @policy: when it is a guard, undo that. Returns false when it is left so
- * for now, since it was undone seconds ago. */
+/* Somebody changed a policy to @policy: when it is a guard, undo that. Returns false when it is
+ * left so for now, since it was undone seconds ago. */
 bool guards_undo_change(struct guards *guards, const struct xfrm_policy *policy);
 
 /* Delete from the kernel what @past, a listener of an earlier run, had there, but for what those of

@@ -2,8 +2,8 @@
 /*
  * secagreed: reads its configuration, tries whether the kernel can do the job, puts the guards in
  * place, takes up the sets of the run before it, and serves the control socket until SIGTERM or
- * SIGINT. Sets and guards stay in the kernel for the next run; only without a store, or when asked to
- * (--flush), does it take everything of its own out again. One loop, one thread.
+ * SIGINT. Sets and guards stay in the kernel for the next run; only without a store, or when asked
+ * to (--flush), does it take everything of its own out again. One loop, one thread.
  */
 #include "daemon/command.h"
 #include "daemon/conn.h"
@@ -57,7 +57,7 @@ static const char USAGE[] =
 	"  -c, --config FILE   configuration, " CONFIG_DEFAULT_PATH " when not given\n"
 	"  -f, --foreground    stay in the foreground and log to standard error\n"
 	"  -t, --check-config  read the configuration, say what is wrong with it, and exit\n"
-	"      --flush         take all that a stopped daemon has left out of the kernel, and exit\n"
+	"      --flush         take what a stopped daemon has left out of the kernel, and exit\n"
 	"  -V, --version       print the version and exit\n"
 	"  -h, --help          print this and exit\n"
 	"\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mark is the reqid of a listener, or one of its upper half for sets with policies of their own,
- * together with its address: the kernel asks nobody for it, so another program that uses both would be
- * taken for us. What bears it and belongs to no set is an orphan; audit.c deletes those.
+ * The mark is the reqid of a listener, or one of its upper half for sets with policies of their
+ * own, together with its address: the kernel asks nobody for it, so another program that uses both
+ * would be taken for us. What bears it and belongs to no set is an orphan; audit.c deletes those.
  */
 #include "daemon/orphan.h"
 

@@ -10,8 +10,8 @@
  * forgotten after all they had is gone: a kill in between leaves both to the next start. A guard
  * whose mark or priority was changed is replaced; for that moment its port is open.
  *
- * A record that cannot be believed is forgotten. What the kernel holds of its set is then an orphan,
- * which the audit after this deletes.
+ * A record that cannot be believed is forgotten. What the kernel holds of its set is then an
+ * orphan, which the audit after this deletes.
  */
 #include "daemon/restore.h"
 #include "daemon/event.h"
@@ -66,7 +66,7 @@ static int add_past(struct span record, void *arg)
 		return refused(r, 0, "a listener is too long");
 	past = calloc(1, sizeof(*past));
 	if (!past)
-		return 0; /* its sets are refused; the next start may have more luck with its guards */
+		return 0; /* the next start may have more luck with its guards */
 	if (listener_record_read(record.p, record.n, &past->listener, &why) < 0) {
 		free(past);
 		return refused(r, 0, why);

@@ -16,9 +16,9 @@ struct restored {
 	size_t refused; /* records that make no set: forgotten */
 };
 
-/* Install the guards of @config's listeners, and enter the sets of the store (table->store, which may
- * be NULL) in @table, which is empty. What earlier listeners had in the kernel and nobody needs any
- * more goes. The kernel is not asked whether it holds the sets that live on: audit next.
+/* Install the guards of @config's listeners, and enter the sets of the store (table->store, which
+ * may be NULL) in @table, which is empty. What earlier listeners had in the kernel and nobody
+ * needs any more goes. The kernel is not asked whether it holds the sets that live on: audit next.
  * Returns 0, or -errno and a sentence. */
 int restore(struct sa_table *table, const struct config *config, struct guards **ret_guards,
 	    struct restored *ret, char *ret_why, size_t why_cap);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a set, in two halves: making one (sa_set_create: choose, build, install, enter, store,
- * each step undone when a later one fails) and moving it through its states.
+ * The life of a set, in two halves: making one (sa_set_create: choose, build, install, enter,
+ * store, each step undone when a later one fails) and moving it through its states.
  *
  * What an event does to the sets of a contact stands in one table, EVENTS. decide() writes what
  * becomes of them to the store, which is when it happens (store.c says why), and carry_out() makes
@@ -530,7 +530,7 @@ static char *contact_key_of(const struct sa_set_request *request)
 static int refuse_store(struct refusal *refusal)
 {
 	return refuse(refusal, REASON_STORE_FAILED,
-		      "the change could not be stored, and would not outlive a restart (see the log)");
+		      "the change could not be stored and would not outlive a restart: see the log");
 }
 
 static int keep(struct sa_set *set)

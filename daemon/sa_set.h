@@ -117,8 +117,8 @@ struct sa_set_request {
 };
 
 /* Make a TEMPORARY set: SPIs and port chosen, SAs in the kernel (one datagram where the listener's
- * guards serve it), stored, reg-await-auth running. An earlier TEMPORARY set of the same contact goes first;
- * with the same @transaction (not 0) it is returned instead, since this is a retransmission.
+ * guards serve it), stored, reg-await-auth running. An earlier TEMPORARY set of the same contact
+ * goes first; with the same @transaction (not 0) it is returned instead: a retransmission.
  * Nothing is left behind on failure. Returns 0, -ECANCELED (see @refusal). TS 33.203 7.2. */
 int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 		  struct sa_set **ret, struct refusal *refusal);
@@ -159,8 +159,8 @@ void sa_set_leave(struct sa_set *set);
 void sa_set_keep(struct sa_set *set);
 
 /* Make the set of @record anew, which the kernel holds already, at @listener as it was then. It has
- * no timer until sa_set_resume(), and no .add_time_s until the audit that must follow. Returns 0, -EEXIST (its id or an SPI of ours is another set's),
- * -ENOMEM; then there is nothing. */
+ * no timer until sa_set_resume(), and no .add_time_s until the audit that must follow.
+ * Returns 0, -EEXIST (its id or an SPI of ours is another set's), -ENOMEM; then there is nothing. */
 int sa_set_revive(struct sa_table *table, uint64_t serial, const struct set_record *record,
 		  const struct config_listener *listener, struct sa_set **ret);
 

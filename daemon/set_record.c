@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two cursors, one that writes and one that reads: each field of a record is one call in each, in the
- * same order. A writer without buffer counts. A reader that comes to an end too early, or to a value
- * that is out of range, stays there and says so once at the end.
+ * Two cursors, one that writes and one that reads: each field of a record is one call in each, in
+ * the same order. A writer without buffer counts. A reader that comes to an end too early, or to a
+ * value that is out of range, stays there and says so once at the end.
  *
  * Records come from a file that only the daemon's user can write, but what is read from it becomes
  * SAs to be deleted: so it is believed no more than what comes over a socket.
  *
  * What is not here: where records are kept (store.c), whether the kernel still holds what they say
- * (restore.c, audit.c), and whatever can be found out again: flows, policies, timers, the time at which
- * the kernel added the SAs.
+ * (restore.c, audit.c), and whatever can be found out again: flows, policies, timers, the time at
+ * which the kernel added the SAs.
  */
 #include "daemon/set_record.h"
 

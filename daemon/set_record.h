@@ -39,7 +39,8 @@ void set_record_write(const struct sa_set *set, struct span listener, uint8_t *r
 int set_record_read(const void *bytes, size_t count, struct set_record *ret, const char **ret_why);
 
 /* What the kernel holds because of @listener: its address, ports, marks and kinds of policies; not
- * what the daemon alone goes by. @ret holds LISTENER_RECORD_MAX_BYTES. Returns how many it takes. */
+ * what the daemon alone goes by. @ret holds LISTENER_RECORD_MAX_BYTES. Returns how many bytes it
+ * takes. */
 size_t listener_record_write(const struct config_listener *listener, uint8_t *ret);
 
 /* @ret has all else as by default. Returns 0, or -EINVAL and why (static). */

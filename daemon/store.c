@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An LMDB file in a directory that lives as long as the kernel (tmpfs). Nothing is synchronized to a
- * disk: what a process that was killed has committed is in the kernel's page cache, and when the
+ * An LMDB file in a directory that lives as long as the kernel (tmpfs). Nothing is synchronized to
+ * a disk: what a process that was killed has committed is in the kernel's page cache, and when the
  * kernel is gone, so are the SAs that the records are about.
  *
- * A change of a set happens in the moment of its commit here. What the kernel must have for it to be
- * true (new SAs, longer limits) it has before that moment; what goes (SAs, shorter limits) goes
- * after it. So wherever the daemon is killed, the kernel has at least what the records promise, and
- * never less; the start after it (restore.c) takes out the rest, by records that it has not
+ * A change of a set happens in the moment of its commit here. What the kernel must have for it to
+ * be true (new SAs, longer limits) it has before that moment; what goes (SAs, shorter limits) goes
+ * after it. So wherever the daemon is killed, the kernel has at least what the records promise,
+ * and never less; the start after it (restore.c) takes out the rest, by records that it has not
  * (orphans) and by limits that it sends anew. A caller that got no answer asks again and finds
  * either nothing done or all of it.
  *

@@ -152,13 +152,13 @@ class Lab:
         self.capture = wire.Capture((self.pcscf_host, self.phone_host), DEVICE, self.directory)
         self.stack.callback(self.capture.stop)
 
-    def start_daemon(self):
+    def start_daemon(self, program=os.path.join(BUILD, "secagreed")):
         path = os.path.join(self.directory, "secagreed.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(daemon_config(self.control_path, self.listeners,
                                      {"state-dir": f'"{self.directory}/state"',
                                       **self.daemon_settings}))
-        self.daemon = self._start("secagreed", [os.path.join(BUILD, "secagreed"), "--config", path,
+        self.daemon = self._start("secagreed", [program, "--config", path,
                                                 "--foreground"], self.pcscf_host, plain)
         self.until(self._daemon_answers, "the daemon answers on its socket")
 

@@ -19,3 +19,5 @@ fuzz_config_PKG := libconfuse
 fuzz_kernel := $(addprefix xfrm/,algo.c dump.c event.c ip.c msg.c msg_policy.c msg_sa.c netlink.c query.c sockdiag.c txn.c) proto/text.c
 fuzz_kernel_PKG := libmnl
 fuzz_kernel_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt,--wrap=close,--wrap=sendmsg,--wrap=recvmsg
+fuzz_store := tests/fuzz/sets.c $(test_restore)
+fuzz_store_PKG := cmocka $(test_restore_PKG)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two lists: a change copies the committed one, works on the copy, and a commit puts it in its place.
+ * Two lists: a change copies the committed one and works on the copy; a commit puts it in its place.
  */
 #include "tests/unit/fake_store.h"
 

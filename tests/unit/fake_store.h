@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/store.c for unit tests: records in memory, which outlive a table of sets as the file outlives
- * the daemon, and commits that fail when told to.
+ * daemon/store.c for unit tests: records in memory, which outlive a table of sets as the file
+ * outlives the daemon, and commits that fail when told to.
  */
 #ifndef TESTS_UNIT_FAKE_STORE_H
 #define TESTS_UNIT_FAKE_STORE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/restore.c, with the audit and the limits that follow it at start: a daemon that goes on where
- * another one stopped or died.
+ * daemon/restore.c, with the audit and the limits that follow it at start: a daemon that goes on
+ * where another one stopped or died.
  *
  * The kill test: the daemon dies before each datagram to the kernel and before each commit of the
  * store that an operation makes, in turn. After the next start all is as before the operation or as
@@ -334,8 +334,10 @@ static bool dies_after(const struct operation *o, size_t moments, struct listing
 	fake_xfrm_die_after(moments);
 	o->perform();
 	died = fake_xfrm_die_after(SIZE_MAX);
-	if (died)
+	if (died) {
 		restart();
+		assert_int_equal(report.lost_sets, 0); /* nobody is told of a loss that is none */
+	}
 	fake_clock_advance_ms(0); /* what is due at once */
 	*after = list();
 	world_check(true);

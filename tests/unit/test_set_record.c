@@ -219,8 +219,8 @@ static void a_contact_is_one_of_its_impi(void **state)
 	assert_refused(record_bytes);
 }
 
-/* Every byte of a record, every value: it is refused, or it reads as something that is written the same
- * way again. Nothing is read in two ways. */
+/* Every byte of a record, every value: it is refused, or it reads as something that is not what was
+ * there before. */
 static void no_two_records_read_alike(void **state)
 {
 	struct set_record read;

@@ -334,6 +334,34 @@ static void the_last_one_fails_and_the_others_are_deleted(void **state)
 	assert_int_equal(fake.sas_n, 0);
 }
 
+/* A set with policies of its own, each message of which is refused in turn. */
+static void whichever_message_is_refused_nothing_is_left(void **state)
+{
+	static const int ERRORS[] = {EPERM, EEXIST, ENOMEM, ENOBUFS, EINVAL};
+	const size_t count = 8;
+
+	(void)state;
+	for (size_t i = 0; i < count * sizeof(ERRORS) / sizeof(ERRORS[0]); i++) {
+		const int err = ERRORS[i / count];
+
+		fake.messages = 0;
+		fake.refuse_nth = (int)(i % count) + 1;
+		fake.refuse_error = err;
+		queue_sas(1, 4);
+		for (uint16_t port = 6100; port < 6104; port++) {
+			struct xfrm_policy p = guard(port);
+
+			assert_int_equal(xfrm_add_policy(x, &p), 0);
+		}
+		assert_int_equal(xfrm_commit(x, &error), -err);
+		assert_int_equal(error.index, i % count);
+		assert_int_equal(error.not_undone, 0);
+		assert_int_equal(fake.sas_n + fake.policies_n, 0);
+		assert_no_keys();
+		fake.sent_n = fake.queue_head = fake.queue_tail = 0;
+	}
+}
+
 static void each_one_fails_and_no_second_datagram_is_sent(void **state)
 {
 	(void)state;
@@ -959,6 +987,7 @@ int main(void)
 		unit(an_illegal_description_leaves_the_transaction_unchanged),
 		unit(the_second_of_four_exists_and_the_other_three_are_deleted_in_one_datagram),
 		unit(the_last_one_fails_and_the_others_are_deleted),
+		unit(whichever_message_is_refused_nothing_is_left),
 		unit(each_one_fails_and_no_second_datagram_is_sent),
 		unit(the_first_of_two_errors_is_told),
 		unit(a_refused_policy_takes_sas_and_policies_back),
