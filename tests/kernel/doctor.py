@@ -105,18 +105,19 @@ class Test:
 
     def listen(self, kind, port, address=lab.PCSCF_4):
         with self.host.inside():
-            one = socket.socket(socket.AF_INET, kind)
+            one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.bind((address, port))
         if kind == TCP:
             one.listen()
-        self.sockets[kind, port] = one
+        self.sockets[kind, port, address] = one
         return one
 
     def listen_all(self):
         for port in (SERVER, *CLIENTS):
-            self.listen(UDP, port)
-            self.listen(TCP, port)
+            for address in (lab.PCSCF_4, lab.PCSCF_6):
+                self.listen(UDP, port, address)
+                self.listen(TCP, port, address)
 
     # ---- with a daemon ----
 
@@ -133,11 +134,15 @@ class Test:
         self.tap.ok(kernel.sa_count(self.host) == 0, "trying algorithms leaves no SAs")
 
     def ports(self):
-        self.sockets.pop((UDP, 6105)).close()
+        self.sockets.pop((UDP, 6105, lab.PCSCF_4)).close()
+        self.sockets.pop((TCP, SERVER, lab.PCSCF_6)).close()
         found = self.named("the SIP server has no socket on a client port", "ports", "fail",
                            "UDP 192.0.2.1 port 6105, client ports")
-        self.tap.ok(found.exit == 3, "and the status is 3", found)
+        self.named("and none on the server port of the other listener", "ports", "fail",
+                   "ims6: nothing listens on TCP 2001:db8::1 port 6100", found=found)
+        self.tap.ok(found.exit == 3 and len(found.fails()) == 2, "and the status is 3", found)
         self.listen(UDP, 6105)
+        self.listen(TCP, SERVER, lab.PCSCF_6)
 
     def policies(self):
         with self.policy("src", "0.0.0.0/0", "dst", "192.0.2.1/32", "dport", "6100", "proto", "udp",
@@ -148,6 +153,10 @@ class Test:
                          "tmpl", "proto", "esp", "reqid", "7", "mode", "transport"):
             self.named("one of a whole subnet, outbound", "policies", "fail", "192.0.2.0/24",
                        "reqid 7")
+        with self.policy("src", "2001:db8::/30", "dst", "2001:db8::/61", "dir", "in", "priority",
+                         "20"):
+            self.named("one of IPv6 subnets that end within a byte", "policies", "fail", "ims6",
+                       "2001:db8::/61")
         with self.policy("src", "0.0.0.0/0", "dst", "192.0.2.1/32", "dport", "6106", "dir", "in",
                          "action", "block", "priority", "2080"):
             self.named("one of the same priority that blocks a client port", "policies", "fail",
@@ -157,6 +166,8 @@ class Test:
                 self.policy("src", "0.0.0.0/0", "dst", "192.0.2.1/32", "dport", "6108", "dir",
                             "in", "priority", "10"), \
                 self.policy("src", "0.0.0.0/0", "dst", "192.0.2.2/32", "dir", "in", "priority",
+                            "10"), \
+                self.policy("src", "::/0", "dst", "2001:db8:0:8::/61", "dir", "in", "priority",
                             "10"), \
                 self.policy("src", "0.0.0.0/0", "dst", "0.0.0.0/0", "proto", "icmp", "dir", "in",
                             "priority", "10"), \
@@ -176,6 +187,9 @@ class Test:
         with self.set("ipv4/conf/all/disable_policy", 1, 0):
             self.named("disable_policy of all interfaces", "sysctls", "fail",
                        "net.ipv4.conf.all.disable_policy=1")
+        with self.set(f"ipv6/conf/{device}/disable_policy", 1, 0):
+            self.named("disable_policy for IPv6", "sysctls", "fail",
+                       f"net.ipv6.conf.{device}.disable_policy=1")
         with self.set("ipv4/conf/default/disable_policy", 1, 0):
             self.named("of interfaces to come", "sysctls", "warn", "conf.default.disable_policy=1")
         with self.set("ipv4/conf/lo/disable_policy", 1, 0):
@@ -224,8 +238,9 @@ class Test:
 
     def encap(self):
         with self.listen(UDP, 4500, "0.0.0.0"):
-            self.named("another program has port 4500", "encap", "fail", f"process {os.getpid()}",
-                       "4500", "UDP-enc-tun")
+            found = self.named("another program has port 4500", "encap", "fail", "ims:",
+                               f"process {os.getpid()}", "4500", "UDP-enc-tun")
+            self.tap.ok(not found.has("encap", "fail", "ims6:"), "but not that of IPv6", found)
 
     def configured(self):
         path = self.other_config("group.conf", 'group = "root"', 'group = "no-such-group"')
@@ -295,7 +310,7 @@ def run(test):
 
 def main():
     tap = Tap()
-    with lab.Lab([lab.listener("ims", lab.PCSCF_4)]) as bed:
+    with lab.Lab([lab.listener("ims", lab.PCSCF_4), lab.listener("ims6", lab.PCSCF_6)]) as bed:
         bed.make_hosts()
         test = Test(bed, tap)
         try:
