@@ -43,9 +43,8 @@ secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
 secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
 secagreed_LIBS   := -losipparser2 -llmdb
 secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
-	lines.c plan.c refusal.c security_server.c sip_agree.c wipe.c) \
-	xfrm/algo.c xfrm/ip.c
-secagreectl_PKG  := libcrypto jansson libconfuse
+	hash.c lines.c plan.c probe.c refusal.c security_server.c sip_agree.c wipe.c) $(XFRM)
+secagreectl_PKG  := libcrypto jansson libconfuse libmnl libcap-ng libnl-3.0
 secagreectl_LIBS := -losipparser2
 secagree-ue_SRC  := $(UE) $(addprefix proto/,choose.c server_list.c sec_build.c ipsec3gpp.c \
 	sec_header.c text.c)
@@ -90,8 +89,9 @@ $(BUILD)/libsecagree.a: $(CLIENT:%.c=$(BUILD)/pic/%.o)
 	$(Q)objcopy --localize-hidden $(BUILD)/libsecagree.o
 	$(Q)rm -f $@ && ar rcs $@ $(BUILD)/libsecagree.o
 
-# The phone and the readers of the kernel tests are a second implementation, on libnl.
-$(BUILD)/obj/tests/%.o $(BUILD)/san/tests/%.o: CPPFLAGS += $$(pkg-config --cflags libnl-3.0)
+# The phone and the readers of the kernel tests are a second implementation, on libnl, and so is what
+# reads policies for secagreectl doctor.
+$(BUILD)/obj/daemon/ctl/doctor_policy.o $(BUILD)/obj/tests/%.o $(BUILD)/san/tests/%.o: CPPFLAGS += $$(pkg-config --cflags libnl-3.0)
 
 # ---- tests ----
 # tests/unit/units.mk names, for each test program, the product sources that it links.
@@ -102,7 +102,7 @@ UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
-	tests/cli/library.py tests/cli/doors.py \
+	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c

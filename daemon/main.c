@@ -127,9 +127,9 @@ static int read_config(const struct options *options, struct config *config)
 	return -1;
 }
 
-static void say(bool fatal, const char *line)
+static void say(bool fatal, const char *what, const char *advice)
 {
-	log_line(fatal ? LOG_ERR : LOG_WARNING, "%s", line);
+	log_line(fatal ? LOG_ERR : LOG_WARNING, "%s: %s", what, advice);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)

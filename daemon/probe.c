@@ -18,14 +18,14 @@
 
 struct probe {
 	struct xfrm *xfrm;
-	void (*say)(bool fatal, const char *line);
+	void (*say)(bool fatal, const char *what, const char *advice);
 	unsigned missing;
-	uint64_t said[64]; /* hashes of the lines: many combinations can lack the same thing */
+	uint64_t said[64]; /* hashes of what was said: many combinations can lack the same thing */
 };
 
-static void missing(struct probe *p, const char *line)
+static void missing(struct probe *p, const char *what, const char *advice)
 {
-	const uint64_t hash = hash_bytes(line, strlen(line));
+	const uint64_t hash = hash_bytes(what, strlen(what)) ^ hash_bytes(advice, strlen(advice));
 	const size_t max = sizeof(p->said) / sizeof(p->said[0]);
 
 	for (size_t i = 0; i < p->missing && i < max; i++) {
@@ -35,7 +35,7 @@ static void missing(struct probe *p, const char *line)
 	if (p->missing < max)
 		p->said[p->missing] = hash;
 	p->missing++;
-	p->say(true, line);
+	p->say(true, what, advice);
 }
 
 static const char *module_of(bool ipv6, bool ah)
@@ -50,25 +50,30 @@ static void explain(struct probe *p, const struct config_listener *l,
 {
 	const bool ipv6 = l->address.family == AF_INET6, ah = suite->prot == IPSEC_PROT_AH;
 	const char *protocol = ah ? "AH" : "ESP";
-	char line[400];
+	char what[400], advice[200];
 
 	if (err == -EPROTONOSUPPORT) {
-		snprintf(line, sizeof(line),
-			 "this kernel has no %s for %s: load the module %s, or boot a kernel that "
-			 "has it", protocol, ipv6 ? "IPv6" : "IPv4", module_of(ipv6, ah));
+		snprintf(what, sizeof(what), "this kernel has no %s for %s", protocol,
+			 ipv6 ? "IPv6" : "IPv4");
+		snprintf(advice, sizeof(advice),
+			 "load the module %s, or boot a kernel that has it", module_of(ipv6, ah));
 	} else if (err == -ENOSYS || err == -ENOENT) {
-		snprintf(line, sizeof(line),
-			 "this kernel cannot do %s with %s (%s): load its crypto module, or take "
-			 "the pair out of the algorithms of listener %s",
+		snprintf(what, sizeof(what), "this kernel cannot do %s with %s (%s)",
 			 ipsec_alg_name(suite->alg), ipsec_ealg_name(suite->ealg),
-			 error->kernel[0] ? error->kernel : strerror(-err), l->name);
+			 error->kernel[0] ? error->kernel : strerror(-err));
+		snprintf(advice, sizeof(advice),
+			 "load its crypto module, or take the pair out of the algorithms of "
+			 "listener %s", l->name);
 	} else {
-		snprintf(line, sizeof(line),
-			 "listener %s: the kernel refuses an SA of %s with %s, %s, %s: %s %s",
-			 l->name, ipsec_alg_name(suite->alg), ipsec_ealg_name(suite->ealg),
-			 protocol, ipsec_mod_name(suite->mod), strerror(-err), error->kernel);
+		snprintf(what, sizeof(what),
+			 "the kernel refuses an SA of %s with %s, %s, %s: %s %s",
+			 ipsec_alg_name(suite->alg), ipsec_ealg_name(suite->ealg), protocol,
+			 ipsec_mod_name(suite->mod), strerror(-err), error->kernel);
+		snprintf(advice, sizeof(advice),
+			 "take it out of the algorithms, protocols or modes of listener %s",
+			 l->name);
 	}
-	missing(p, line);
+	missing(p, what, advice);
 }
 
 static uint32_t random_spi(void)
@@ -99,7 +104,7 @@ static void try_suite(struct probe *p, const struct config_listener *l,
 	int err;
 
 	if (keymat_expand(suite, ck, ik, &keymat) < 0) {
-		missing(p, "OpenSSL cannot expand keys (is a provider with HMAC and SHA-256 there?)");
+		missing(p, "OpenSSL cannot expand keys", "give it a provider with HMAC and SHA-256");
 		return;
 	}
 	plan_set(&input, &keymat, &plan);
@@ -151,7 +156,7 @@ static void try_listener(struct probe *p, const struct config_listener *l)
 /* Where the guards have a hole by the kernel's defaults: IPv4 on the loopback device. */
 static void look_at_loopback(struct probe *p, const struct config_listener *l)
 {
-	char line[300], value = '0';
+	char what[300], value = '0';
 	FILE *file;
 
 	if (l->address.family != AF_INET)
@@ -160,24 +165,24 @@ static void look_at_loopback(struct probe *p, const struct config_listener *l)
 	if (!file)
 		return;
 	if (fread(&value, 1, 1, file) == 1 && value == '1') {
-		snprintf(line, sizeof(line),
-			 "local programs can reach the protected ports of listener %s in clear: "
-			 "set net.ipv4.conf.lo.disable_policy=0",
+		snprintf(what, sizeof(what),
+			 "local programs can reach the protected ports of listener %s in clear",
 			 l->name);
-		p->say(false, line);
+		p->say(false, what, "set net.ipv4.conf.lo.disable_policy=0");
 	}
 	fclose(file);
 }
 
 unsigned probe_kernel(struct xfrm *xfrm, const struct config *config,
-		      void (*say)(bool fatal, const char *line))
+		      void (*say)(bool fatal, const char *what, const char *advice))
 {
 	struct probe p = { .xfrm = xfrm, .say = say };
 
 	capng_get_caps_process();
 	if (!capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN)) {
-		missing(&p, "no CAP_NET_ADMIN: run as root, or give the capability to this user "
-			    "(systemd: AmbientCapabilities=CAP_NET_ADMIN)");
+		missing(&p, "no CAP_NET_ADMIN",
+			"run as root, or give the capability to this user (systemd: "
+			"AmbientCapabilities=CAP_NET_ADMIN)");
 		return p.missing;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {

@@ -8,10 +8,10 @@
 #include "daemon/config.h"
 
 /* Try CAP_NET_ADMIN, and for each listener an SA of each of its algorithms, protocols and modes
- * (which also loads the kernel's modules before a phone waits for them). @say gets one line for each
- * thing that is missing, with what to do, and for each oddity. Returns 0 when everything works, else
+ * (which also loads the kernel's modules before a phone waits for them). @say is called for each thing
+ * that is missing (@fatal) and for each oddity, with what to do about it. Returns 0 when everything works, else
  * the number of things that are missing. */
 unsigned probe_kernel(struct xfrm *xfrm, const struct config *config,
-		      void (*say)(bool fatal, const char *line));
+		      void (*say)(bool fatal, const char *what, const char *advice));
 
 #endif

@@ -380,6 +380,14 @@ def check_options():
          methods - set(commands))
 
 
+def check_doctor():
+    source = manual.read("daemon", "ctl", "doctor.c")
+    table = re.search(r"CHECKS\[\] = \{(.*?)\n\};", source, re.S)[1]
+    told = manual.sections(manual.page("secagreectl.8"), "Sh")["WHAT DOCTOR LOOKS AT"]
+    T.ok([name for name, _ in manual.items(told, "Em")] == re.findall(r'\{"(\w+)"', table),
+         "secagreectl(8) has the checks of doctor, in order", told)
+
+
 # ---- examples ----
 
 OFFLINE = re.compile(
@@ -474,7 +482,7 @@ def check_readme():
 
 def main():
     for check in (check_pages, check_configuration, check_protocol, check_log, check_options,
-                  check_examples, check_readme):
+                  check_doctor, check_examples, check_readme):
         try:
             check()
         except (OSError, KeyError, TypeError, StopIteration, subprocess.SubprocessError) as error:

@@ -34,13 +34,13 @@ static struct config config;
 static unsigned fatal_lines;
 static char said[8192]; /* fatal ones */
 
-static void say(bool fatal, const char *line)
+static void say(bool fatal, const char *what, const char *advice)
 {
 	if (!fatal)
 		return;
 	fatal_lines++;
-	assert_true(strlen(said) + strlen(line) + 2 < sizeof(said));
-	strcat(strcat(said, line), "\n");
+	assert_true(strlen(said) + strlen(what) + strlen(advice) + 4 < sizeof(said));
+	strcat(strcat(strcat(strcat(said, what), ": "), advice), "\n");
 }
 
 static void make_listener(size_t i, const char *address)
