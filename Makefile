@@ -100,7 +100,7 @@ UNITS    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 KTESTS   := $(patsubst tests/kernel/%.c,%,$(wildcard tests/kernel/ktest_*.c))
 UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
-	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py
+	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py $(wildcard tests/e2e/*.py)
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
 	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
@@ -225,6 +225,8 @@ install: all
 	install -m 0644 conf/man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 0644 conf/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 0644 README.md LICENSE conf/secagreed.conf $(DESTDIR)$(PREFIX)/share/doc/secagreed
+	install -d $(DESTDIR)$(PREFIX)/share/doc/secagreed/kamailio
+	install -m 0644 conf/kamailio/* $(DESTDIR)$(PREFIX)/share/doc/secagreed/kamailio
 
 clean:
 	rm -rf $(BUILD)

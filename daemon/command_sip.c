@@ -122,6 +122,7 @@ static void add_set(const struct daemon *d, const struct sip_verdict *v, json_t 
 	if (!set)
 		return;
 	json_object_set_new(json, "impi", json_string(set->impi));
+	json_object_set_new(json, "impu", set_json_impu(set));
 	json_object_set_new(json, "expires_in", json_integer((json_int_t)sa_set_left_s(set)));
 }
 

@@ -54,6 +54,11 @@ static json_t *lines_json(const char *text)
 	return array;
 }
 
+json_t *set_json_impu(const struct sa_set *set)
+{
+	return lines_json(set->impu);
+}
+
 static json_t *ago_json(uint64_t real_s)
 {
 	const int64_t now = clock_realtime_s();
@@ -114,7 +119,7 @@ json_t *set_json_full(const struct sa_set *set)
 		json_decref(sas);
 		return NULL;
 	}
-	json_object_set_new(json, "impu", lines_json(set->impu));
+	json_object_set_new(json, "impu", set_json_impu(set));
 	json_object_set_new(json, "phone", set_json_endpoint(&set->ue_address, &set->ue));
 	json_object_set_new(json, "pcscf",
 			    set_json_endpoint(&set->listener->address, &set->pcscf));

@@ -26,4 +26,7 @@ json_t *set_json_full(const struct sa_set *set);
 /* sa.route: from and to where a request to the phone goes over @set. */
 json_t *set_json_route(const struct sa_set *set);
 
+/* The public identities that are registered over it, as an array. */
+json_t *set_json_impu(const struct sa_set *set);
+
 #endif

@@ -185,13 +185,11 @@ static void put_media(struct sip_text *t, struct span line, bool accept)
 		(int)(line.p + line.n - rest), rest, accept ? "a=inactive\r\n" : "");
 }
 
-/* An answer to the offer in @m; without an offer, an offer. */
-static void write_sdp(const struct ue *ue, const struct sip_message *m, struct sip_text *ret)
+static void put_session(struct sip_text *t, const struct ue *ue)
 {
 	const struct ip *ip = &ue->options.public_address;
-	struct span rest = m->body;
+	const char family = ip->family == AF_INET6 ? '6' : '4';
 	char host[IP_TEXT_BYTES];
-	bool accepted = false;
 
 	/* SDP has no brackets */
 	ip_text(ip, host);
@@ -199,11 +197,29 @@ static void write_sdp(const struct ue *ue, const struct sip_message *m, struct s
 		memmove(host, host + 1, strlen(host));
 		host[strlen(host) - 1] = '\0';
 	}
-	ret->n = 0;
-	ret->full = false;
-	sip_put(ret, "v=0\r\no=- 1 1 IN IP%c %s\r\ns=-\r\nc=IN IP%c %s\r\nt=0 0\r\n",
-		ip->family == AF_INET6 ? '6' : '4', host, ip->family == AF_INET6 ? '6' : '4',
-		host);
+	t->n = 0;
+	t->full = false;
+	sip_put(t, "v=0\r\no=- 1 1 IN IP%c %s\r\ns=-\r\nc=IN IP%c %s\r\nt=0 0\r\n", family, host,
+		family, host);
+}
+
+void put_sdp_offer(const struct ue *ue, struct sip_text *ret)
+{
+	put_session(ret, ue);
+	sip_put(ret, "m=audio 9 RTP/AVP 0\r\na=inactive\r\n");
+}
+
+/* An answer to the offer in @m; without an offer, an offer. */
+static void write_sdp(const struct ue *ue, const struct sip_message *m, struct sip_text *ret)
+{
+	struct span rest = m->body;
+	bool accepted = false;
+
+	if (rest.n == 0) {
+		put_sdp_offer(ue, ret);
+		return;
+	}
+	put_session(ret, ue);
 	while (rest.n > 0) {
 		struct span line = next_line(&rest);
 		bool audio = line.n > 8 && memcmp(line.p, "m=audio ", 8) == 0;
@@ -212,8 +228,6 @@ static void write_sdp(const struct ue *ue, const struct sip_message *m, struct s
 			put_media(ret, line, audio && !accepted);
 		accepted = accepted || audio;
 	}
-	if (m->body.n == 0)
-		sip_put(ret, "m=audio 9 RTP/AVP 0\r\na=inactive\r\n");
 }
 
 static int keep_ok(struct call *call, const struct sip_text *t)
@@ -321,12 +335,15 @@ static void on_ack(struct ue *ue, const struct net_source *from, const struct si
 static void on_bye(struct ue *ue, const struct net_source *from, const struct sip_message *m)
 {
 	struct call *call = find_call(&ue->calls, m);
-	bool ours = call && strcmp(sip_to_tag(m), call->tag) == 0;
+	bool dialled = dial_owns(&ue->dial, m);
+	bool ours = dialled || (call && strcmp(sip_to_tag(m), call->tag) == 0);
 
 	tell(ue, from, m, ours ? 200 : 481);
 	answer_bare(ue, from, m, ours ? 200 : 481,
 		    ours ? "OK" : "Call/Transaction Does Not Exist", "");
-	if (ours)
+	if (dialled)
+		dial_forget(&ue->dial, "bye");
+	else if (ours)
 		end_call(call, "bye");
 }
 

@@ -50,6 +50,9 @@ struct call_table {
 /* Answer @request. It came under protection: the caller has seen to that. */
 void call_request(struct ue *ue, const struct net_source *from, const struct sip_message *request);
 
+/* An offer: one audio stream, inactive. */
+void put_sdp_offer(const struct ue *ue, struct sip_text *ret);
+
 /* Without a registration there are no calls. */
 void call_end_all(struct call_table *table, const char *reason);
 void call_done(struct call_table *table);

@@ -171,6 +171,17 @@ static int do_message(struct loop *loop, char *argument)
 	return reg_send_request(loop->ue, loop->ue->options.transport, "MESSAGE", argument, text);
 }
 
+static int do_call(struct loop *loop, char *argument)
+{
+	return dial_start(loop->ue, argument);
+}
+
+static int do_hangup(struct loop *loop, char *argument)
+{
+	(void)argument;
+	return dial_end(loop->ue);
+}
+
 static int do_clear(struct loop *loop, char *argument)
 {
 	(void)argument;
@@ -196,6 +207,7 @@ static const struct {
 	{"register", do_register},     {"reregister", do_reregister},
 	{"deregister", do_deregister}, {"options", do_options},
 	{"message", do_message},       {"clear", do_clear},
+	{"call", do_call},	       {"hangup", do_hangup},
 	{"fault", do_fault},	       {"status", do_status},
 	{"quit", do_quit},
 };
@@ -269,7 +281,7 @@ static void handle_message(struct ue *ue, const struct net_source *from,
 	/* TS 33.203 7.1: what comes to a protected port from elsewhere is nobody's */
 	if (from->role != NET_CLEAR && !set)
 		ignore(from, sip_method(m), "not-from-a-set");
-	else if (sip_status(m) != 0 && !txn_response(&ue->txns, m, from))
+	else if (sip_status(m) != 0 && !txn_response(&ue->txns, m, from) && !dial_again(ue, m))
 		ignore(from, sip_method(m), "response-without-request");
 	else if (sip_status(m) == 0 && !set)
 		ignore(from, sip_method(m), "unprotected");

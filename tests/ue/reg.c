@@ -72,8 +72,8 @@ static int clear_link(struct ue *ue)
 	return ue->reg.clear_link;
 }
 
-static int start_txn(struct ue *ue, const struct sip_text *text, const char *branch,
-		     const char *method, int link, uint16_t port, txn_done *done)
+int reg_start_txn(struct ue *ue, const struct sip_text *text, const char *branch,
+		  const char *method, int link, uint16_t port, txn_done *done)
 {
 	const struct txn_request request = {
 		.text = {text->p, text->n},
@@ -120,7 +120,7 @@ static int send_register(struct ue *ue, const struct register_way *way)
 	if (r == 0)
 		r = register_write(ue, way, branch, &text);
 	if (r == 0)
-		r = start_txn(ue, &text, branch, "REGISTER", link, port, on_response);
+		r = reg_start_txn(ue, &text, branch, "REGISTER", link, port, on_response);
 	if (r == 0)
 		tell_sent(ue, way, clear, link);
 	return r;
@@ -170,6 +170,7 @@ static void forget_registration(struct ue *ue)
 	ue->reg.service_route[0] = '\0';
 	reg_wipe(&ue->reg);
 	call_end_all(&ue->calls, "deregistered");
+	dial_forget(&ue->dial, "deregistered");
 }
 
 static void fail(struct ue *ue, const char *why)
@@ -621,9 +622,16 @@ static void on_other_response(void *ctx, const struct sip_message *response,
 int reg_send_request(struct ue *ue, enum net_kind transport, const char *method, const char *uri,
 		     const char *body)
 {
+	char branch[TXN_BRANCH_BYTES];
+	const struct ue_request request = {
+		.method = method,
+		.uri = uri,
+		.branch = branch,
+		.transport = transport,
+		.text = body,
+	};
 	static struct sip_text text;
 	struct ue_set *set = set_in(&ue->sets, SET_CURRENT);
-	char branch[TXN_BRANCH_BYTES];
 	int link, r;
 
 	if (!set)
@@ -631,9 +639,9 @@ int reg_send_request(struct ue *ue, enum net_kind transport, const char *method,
 	link = set_link(&ue->sets, set, transport);
 	r = txn_new_branch(branch);
 	if (r == 0)
-		r = request_write(ue, set, transport, method, uri, body, branch, &text);
+		r = request_write(ue, set, &request, &text);
 	if (r == 0)
-		r = start_txn(ue, &text, branch, method, link, set->server_port,
+		r = reg_start_txn(ue, &text, branch, method, link, set->server_port,
 			      on_other_response);
 	if (r == 0)
 		event_print("sent", "method=%s transport=%s protected=yes set=%d", method,
@@ -643,9 +651,15 @@ int reg_send_request(struct ue *ue, enum net_kind transport, const char *method,
 
 int reg_send_clear(struct ue *ue)
 {
+	char branch[TXN_BRANCH_BYTES];
+	const struct ue_request request = {
+		.method = "OPTIONS",
+		.uri = ue->options.impu,
+		.branch = branch,
+		.transport = NET_UDP,
+	};
 	static struct sip_text text;
 	const struct ue_set *set = set_in(&ue->sets, SET_CURRENT);
-	char branch[TXN_BRANCH_BYTES];
 	int link, r;
 
 	if (!set)
@@ -656,7 +670,7 @@ int reg_send_clear(struct ue *ue)
 		return link;
 	r = txn_new_branch(branch);
 	if (r == 0)
-		r = request_write(ue, NULL, NET_UDP, "OPTIONS", ue->options.impu, NULL, branch, &text);
+		r = request_write(ue, NULL, &request, &text);
 	if (r == 0)
 		r = net_send(&ue->net, link, &ue->options.pcscf, set->server_port,
 			     (struct span){text.p, text.n});

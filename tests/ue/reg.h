@@ -54,6 +54,10 @@ void reg_note_use(struct ue *ue, const struct ue_set *set);
 int64_t reg_next_ms(struct ue *ue);
 void reg_tick(struct ue *ue, int64_t now_ms);
 
+/* Send @text over @link and watch for the answer. Returns as txn_start(), or a negative @link. */
+int reg_start_txn(struct ue *ue, const struct sip_text *text, const char *branch,
+		  const char *method, int link, uint16_t port, txn_done *done);
+
 /* Send something that is not a REGISTER over the current set, with Security-Verify: an OPTIONS or a
  * MESSAGE with @body (or NULL). Returns 0 or -ENOTCONN, ... */
 int reg_send_request(struct ue *ue, enum net_kind transport, const char *method, const char *uri,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Builds the requests that the phone sends: the REGISTERs of TS 24.229 with their security headers
- * and, where a fault is asked for, with exactly that fault; OPTIONS and MESSAGE for trying a
- * registration out.
+ * and, where a fault is asked for, with exactly that fault; OPTIONS, MESSAGE and what belongs to a
+ * call, for trying a registration out.
  *
  * Text only: which link a request takes, and what its answer means, is reg.c.
  */
@@ -14,6 +14,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "tests/ue/call.h"
 #include "tests/ue/event.h"
 
 /* TS 24.229 5.1.1.2: in clear the address alone counts; under protection port_us. */
@@ -50,8 +51,9 @@ void put_contact(struct sip_text *t, const struct ue *ue, const char *params)
 	struct span user = user_part(ue->options.impu);
 	char text[IP_TEXT_BYTES];
 
-	sip_put(t, "Contact: <sip:%.*s@%s:%u>%s\r\n", (int)user.n, user.p,
-		ip_text(&ue->options.public_address, text), ue->sets.port_us, params);
+	sip_put(t, "Contact: <sip:%.*s@%s:%u%s>%s\r\n", (int)user.n, user.p,
+		ip_text(&ue->options.public_address, text), ue->sets.port_us,
+		ue->options.transport == NET_TCP ? ";transport=tcp" : "", params);
 }
 
 /* RFC 3310 3.4: with auts the password is empty. */
@@ -244,32 +246,75 @@ static void put_routes(struct sip_text *t, const struct ue *ue, const struct ue_
 		sip_put(t, "Route: %s\r\n", ue->reg.service_route);
 }
 
-int request_write(struct ue *ue, const struct ue_set *set, enum net_kind transport,
-		  const char *method, const char *uri, const char *body, const char *branch,
+/* ACK and CANCEL have no answer of their own that could refuse them (RFC 3329 2.3.1), and the CSeq
+ * of their INVITE. */
+static bool follows_invite(const char *method)
+{
+	return strcmp(method, "ACK") == 0 || strcmp(method, "CANCEL") == 0;
+}
+
+static void put_protected(struct sip_text *t, const struct ue *ue, const struct ue_set *set,
+			  const struct ue_request *request)
+{
+	if (follows_invite(request->method))
+		return;
+	put_tags(t);
+	put_verify(t, ue, set, false);
+	if (!*request->dialog->routes)
+		sip_put(t, "P-Preferred-Identity: <%s>\r\n", ue->options.impu);
+	if (strcmp(request->method, "MESSAGE") != 0 && strcmp(request->method, "BYE") != 0)
+		put_contact(t, ue, "");
+}
+
+static void put_request_body(struct sip_text *t, const struct ue *ue,
+			     const struct ue_request *request)
+{
+	static struct sip_text sdp;
+
+	if (request->has_offer)
+		put_sdp_offer(ue, &sdp);
+	if (request->has_offer)
+		sip_put_body(t, "application/sdp", sdp.p);
+	else
+		sip_put_body(t, request->text ? "text/plain" : NULL, request->text);
+}
+
+static void put_request(struct sip_text *t, struct ue *ue, const struct ue_set *set,
+			const struct ue_request *request)
+{
+	const struct dialog *d = request->dialog;
+
+	sip_put(t, "%s %s SIP/2.0\r\n", request->method, request->uri);
+	put_via(t, ue, set, request->transport, request->branch);
+	sip_put(t, "Max-Forwards: 70\r\n");
+	if (*d->routes)
+		sip_put(t, "%s", d->routes);
+	else if (set)
+		put_routes(t, ue, set);
+	sip_put(t, "From: <%s>;tag=%s\r\nTo: %s\r\n", ue->options.impu, d->tag, d->remote);
+	sip_put(t, "Call-ID: %s\r\nCSeq: %u %s\r\n", d->call_id,
+		follows_invite(request->method) ? 1 : d->cseq, request->method);
+	if (set)
+		put_protected(t, ue, set, request);
+	sip_put(t, "User-Agent: secagree-ue\r\n");
+	put_request_body(t, ue, request);
+}
+
+int request_write(struct ue *ue, const struct ue_set *set, const struct ue_request *request,
 		  struct sip_text *ret)
 {
-	const struct ue_options *o = &ue->options;
-	char call_id[33], tag[17];
+	struct ue_request whole = *request;
+	struct dialog fresh;
+	int r = 0;
 
-	if (random_hex(call_id, 16) < 0 || random_hex(tag, 8) < 0)
-		return -EIO;
+	if (!whole.dialog) {
+		r = dialog_begin(&fresh, request->uri);
+		whole.dialog = &fresh;
+	}
+	if (r < 0)
+		return r;
 	ret->n = 0;
 	ret->full = false;
-	sip_put(ret, "%s %s SIP/2.0\r\n", method, uri);
-	put_via(ret, ue, set, transport, branch);
-	sip_put(ret, "Max-Forwards: 70\r\n");
-	if (set)
-		put_routes(ret, ue, set);
-	sip_put(ret, "From: <%s>;tag=%s\r\nTo: <%s>\r\n", o->impu, tag, uri);
-	sip_put(ret, "Call-ID: %s\r\nCSeq: 1 %s\r\n", call_id, method);
-	if (set) {
-		put_tags(ret);
-		put_verify(ret, ue, set, false);
-		sip_put(ret, "P-Preferred-Identity: <%s>\r\n", o->impu);
-		if (strcmp(method, "MESSAGE") != 0)
-			put_contact(ret, ue, "");
-	}
-	sip_put(ret, "User-Agent: secagree-ue\r\n");
-	sip_put_body(ret, body ? "text/plain" : NULL, body);
+	put_request(ret, ue, set, &whole);
 	return finish(ret, 0);
 }

@@ -26,9 +26,17 @@ struct register_way {
 int register_write(struct ue *ue, const struct register_way *way, const char *branch,
 		   struct sip_text *ret);
 
-/* Write another request over @set (NULL: in clear, without security headers) for @transport. */
-int request_write(struct ue *ue, const struct ue_set *set, enum net_kind transport,
-		  const char *method, const char *uri, const char *body, const char *branch,
+/* Another request. */
+struct ue_request {
+	const char *method, *uri, *branch;
+	enum net_kind transport;
+	const struct dialog *dialog; /* NULL: one of its own, which nobody needs later */
+	const char *text;            /* the body, NULL = none */
+	bool has_offer;              /* the body is an offer of SDP */
+};
+
+/* Write it over @set (NULL: in clear, without security headers). Returns as register_write(). */
+int request_write(struct ue *ue, const struct ue_set *set, const struct ue_request *request,
 		  struct sip_text *ret);
 
 /* "Contact: <sip:user@address:port_us>" and @params. */

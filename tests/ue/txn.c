@@ -6,8 +6,8 @@
  *
  * A transaction ends with its first final response; the wait for late copies (timer K) is left
  * out, since a copy that finds no transaction is dropped anyway.
- * The phone places no calls, so there are no INVITE transactions here. Server transactions are
- * call.c.
+ * After a provisional response an INVITE is only waited for, INVITE_MS long (17.1.1.2). Server
+ * transactions are call.c.
  */
 #include "tests/ue/txn.h"
 
@@ -19,6 +19,7 @@
 #include "tests/ue/event.h"
 
 #define T2_OF(t1_ms) (8 * (t1_ms))
+#define INVITE_MS    180000
 
 int txn_new_branch(char ret_branch[TXN_BRANCH_BYTES])
 {
@@ -125,6 +126,9 @@ bool txn_response(struct txn_table *table, const struct sip_message *response,
 	done = txn->done;
 	if (sip_status(response) >= 200) {
 		forget(txn);
+	} else if (strcmp(txn->method, "INVITE") == 0) {
+		txn->again_ms = INT64_MAX;
+		txn->deadline_ms = clock_ms() + INVITE_MS;
 	} else if (txn->kind == NET_UDP) {
 		txn->interval_ms = T2_OF(table->t1_ms);
 		txn->again_ms = clock_ms() + txn->interval_ms;

@@ -6,6 +6,7 @@
 #define UE_UE_H
 
 #include "tests/ue/call.h"
+#include "tests/ue/dial.h"
 #include "tests/ue/encap.h"
 #include "tests/ue/reg.h"
 #include "tests/ue/set.h"
@@ -20,6 +21,7 @@ struct ue {
 	struct encap encap;
 	struct reg reg;
 	struct call_table calls;
+	struct dial dial;
 	bool failed; /* for the exit status */
 	bool no_agreement; /* and that was the reason */
 	bool ever_registered;

@@ -193,6 +193,8 @@ static void a_registration_in_two_calls(void **state)
 	assert_string_equal(text_of(v, "verdict"), "forward");
 	assert_string_equal(text_of(v, "state"), "temporary");
 	assert_string_equal(text_of(v, "impi"), "u@ims.example");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(v, "impu"), 0)),
+			    "sip:u@ims.example");
 	assert_int_equal(number_of(v, "expires_in"), 240);
 	assert_int_equal(strlen(text_of(v, "set")), 16);
 	assert_non_null(strstr(text_of(v, "message"), "\r\nSecurity-Server: ipsec-3gpp;"));

@@ -76,6 +76,9 @@ test_rpc_PKG := libcrypto libconfuse jansson
 test_rpc_LDFLAGS := -Wl,--wrap=free
 test_ue_sip := tests/ue/sip.c proto/text.c
 test_ue_sip_LIBS := -losipparser2
+test_ue_dialog := tests/ue/dialog.c tests/ue/sip.c tests/ue/event.c proto/text.c
+test_ue_dialog_PKG := libcrypto
+test_ue_dialog_LIBS := -losipparser2
 test_ue_agreement := tests/ue/agreement.c tests/ue/sip.c tests/ue/digest.c $(addprefix proto/,choose.c server_list.c sec_build.c ipsec3gpp.c sec_header.c text.c)
 test_ue_agreement_PKG := libcrypto
 test_ue_agreement_LIBS := -losipparser2
