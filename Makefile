@@ -7,7 +7,8 @@
 # make unit        unit tests, sanitized, no root needed
 # make kernel      kernel tests, in namespaces here or in a throw-away VM (root); KERNEL=6.12 too
 # make fuzz        libFuzzer with clang, FUZZ_S=60 seconds for each target; findings in build/fuzz
-# make bench       time of the parsers against the length of their input
+# make bench       what it costs against the kernel alone (root); BENCH_SCALE=10 times as many phones,
+#                  BENCH_ROUNDS=5, ARGS="registration growth" for parts; CSV and SVG in build/bench/out
 # make install     DESTDIR= PREFIX=
 # make clean
 #
@@ -145,11 +146,33 @@ $(BUILD)/kernel/ktest_%: $(BUILD)/obj/tests/kernel/ktest_%.o $(XFRM:%.c=$(BUILD)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libmnl libnl-xfrm-3.0 libnl-3.0)
 
-$(BUILD)/bench/parse_time: $(addprefix $(BUILD)/obj/,tests/bench/parse_time.o \
-		$(addprefix proto/,digest.o option_tag.o sec_header.o text.o))
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^ $$(pkg-config --libs libcrypto)
+# What each program of the benchmarks links of the product.
+BENCH_PHONES := tests/bench/phones.c $(addprefix daemon/,plan.c config.c) $(addprefix proto/,keymat.c \
+	decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c)
+bench_parse_time := $(addprefix proto/,digest.c option_tag.c sec_header.c text.c)
+bench_parse_time_PKG := libcrypto
+bench_kernel := $(BENCH_PHONES) $(XFRM)
+bench_kernel_PKG := libmnl libcrypto libconfuse
+bench_load := tests/bench/calls.c $(BENCH_PHONES) xfrm/ip.c xfrm/algo.c
+bench_load_PKG := libcrypto libconfuse
+bench_instructions := tests/bench/calls.c tests/bench/phones.c $(PROTO) $(XFRM) \
+	$(filter-out daemon/main.c,$(DAEMON))
+bench_instructions_PKG := $(secagreed_PKG)
+bench_instructions_LIBS := $(secagreed_LIBS)
+bench_instructions_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt \
+	-Wl,--wrap=close,--wrap=sendmsg,--wrap=recvmsg,--wrap=getrandom
+bench_packets := $(BENCH_PHONES) $(XFRM)
+bench_packets_PKG := $(bench_kernel_PKG)
+BENCHES := parse_time kernel load packets instructions
+
+define bench_rule
+$(BUILD)/bench/$(1): $(BUILD)/obj/tests/bench/$(1).o $$(bench_$(1):%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) -pie $$(bench_$(1)_LDFLAGS) -o $$@ $$^ \
+		$$$$(pkg-config --libs $$(bench_$(1)_PKG)) $$(bench_$(1)_LIBS)
+endef
+$(foreach b,$(BENCHES),$(eval $(call bench_rule,$(b))))
 
 units: $(UNIT_PROGRAMS) $(BUILD)/unit/fake_daemon
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzz/%)
@@ -185,18 +208,25 @@ fuzz: test-deps
 	$(Q)$(MAKE) fuzzers
 	$(RUN) --begin --limit $$((4 * $(FUZZ_S) + 600)) tests/fuzz/run.sh --summary
 
+BENCH_SCALE  ?= 1
+BENCH_ROUNDS ?= 3
+
 bench: test-deps
-	$(Q)$(MAKE) $(BUILD)/bench/parse_time
+	$(Q)$(MAKE) all $(BENCHES:%=$(BUILD)/bench/%)
 	$(Q)$(BUILD)/bench/parse_time
+	$(Q)tests/bench/instructions.py --print
+	$(Q)$(VM) --timeout 7200 --out $(BUILD)/bench/out -- tests/bench/bench \
+		--scale $(BENCH_SCALE) --rounds $(BENCH_ROUNDS) --out $(abspath $(BUILD))/bench/out $(ARGS)
 
 demo: test-deps
 	$(Q)$(MAKE) all
 	$(Q)$(VM) -- tests/demo/demo $(ARGS)
 
-# Both compilers; every unit and host test; a minute of each fuzz target; the kernel tests, in one
+# Both compilers; every unit and host test, instructions counted; a minute of each fuzz target; the
+# kernel tests, in one
 # boot; the demo as the README has it.
 test: test-deps
-	$(Q)$(MAKE) all units ktests fuzzers
+	$(Q)$(MAKE) all units ktests fuzzers $(BUILD)/bench/instructions
 	$(Q)$(MAKE) CC=clang BUILD=$(BUILD)/clang all
 	$(RUN) --begin $(UNIT_PROGRAMS) $(HOST_PROGRAMS)
 	$(RUN) --limit $$((4 * $(FUZZ_S) + 600)) tests/fuzz/run.sh

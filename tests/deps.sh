@@ -56,6 +56,7 @@ strace
 tcpdump
 tshark
 util-linux
+valgrind
 xz-utils
 '
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How many registrations a second, against what the kernel alone can do.
+
+"kernel" sends the same messages, prepared beforehand. "kamailio" is the sequence of messages of
+Kamailio's ims_ipsec_pcscf, replayed; "counting" is the same with phone addresses and SPIs that
+count up together, where its reqid = SPI puts many SAs into one bucket of the kernel's hash.
+"""
+
+import time
+
+from results import table
+from stage import Daemon, Host, program, settle
+
+PART = "registration"
+CLIENTS = {"pipelined": ("--clients", "1", "--in-flight", "64"),
+           "8 clients": ("--clients", "8", "--in-flight", "1"),
+           "1 by 1": ("--clients", "1", "--in-flight", "1")}
+# what the daemon is asked for: what the kernel does then
+STEPS = {"offer": "add", "confirm": "change", "extend": "change", "release": "delete",
+         "offer+check+confirm+extend+release": "life"}
+SHORT = {"offer+check+confirm+extend+release": "life"}
+
+
+def _kernel(results, turn, phones):
+    with Host("kernel") as host:
+        for one in host.measure("kernel", "--phones", phones, "add", "change", "refresh", "delete",
+                                "life"):
+            results.add(PART, "kernel", one["what"], turn, one["count"] / one["seconds"])
+
+
+def _daemon(results, turn, phones, daemon, name):
+    for one in daemon.load("--phones", phones, *CLIENTS[name], *STEPS):
+        what = SHORT.get(one["what"], one["what"])
+        results.add(PART, name, what, turn, phones / one["seconds"])
+
+
+def _kamailio(results, turn, phones):
+    counting = ("--addresses", "counting", "--spis", "counting")
+    for subject, options in (("kamailio", ()), ("kamailio, counting", counting)):
+        with Host("kamailio") as host:
+            one, = host.measure("kernel", "--phones", phones, *options, "kamailio")
+            results.add(PART, subject, "add", turn, one["count"] / one["seconds"])
+
+
+def _own_policies(results, turn, phones):
+    with Host("own") as host:
+        one, = host.measure("kernel", "--phones", phones, "own")
+        results.add(PART, "own policies", "add", turn, one["count"] / one["seconds"])
+
+
+def _ip_batch(results, turn, phones):
+    with Host("batch") as host:
+        lines = host.run(program("kernel"), "--phones", phones, "batch")
+        settle()
+        start = time.monotonic()
+        host.run("ip", "-batch", "-", text=lines)
+        results.add(PART, "ip -batch", "add", turn, phones / (time.monotonic() - start))
+
+
+def measure(results, rounds, scale):
+    phones = int(400 * scale)
+    with Host("pcscf") as host, Daemon(host) as daemon:
+        for turn in range(rounds):
+            _kernel(results, turn, phones)
+            for name in CLIENTS:
+                _daemon(results, turn, phones, daemon, name)
+            _kamailio(results, turn, phones)
+            _own_policies(results, turn, phones)
+            _ip_batch(results, turn, phones)
+
+
+def show(results):
+    rows = [("kernel alone", results.median(PART, "kernel", "add"), 1.0)]
+    for name in CLIENTS:
+        rows.append((f"secagreed, {name}", results.median(PART, name, "offer"),
+                     results.ratio(PART, "offer", name, "kernel", "add")))
+    for name in ("own policies", "kamailio", "kamailio, counting", "ip -batch"):
+        rows.append((name, results.median(PART, name, "add"),
+                     results.ratio(PART, "add", name, "kernel")))
+    table("Registrations a second (four SAs each)", ("", "a second", "of the kernel's"), rows)
+
+    rows = []
+    for steps, alone in STEPS.items():
+        what = SHORT.get(steps, steps)
+        rows.append((what, results.median(PART, "kernel", alone),
+                     *(results.ratio(PART, what, name, "kernel", alone) for name in CLIENTS)))
+    table("Each call, of what the kernel alone does (\"life\": offer check confirm extend release)",
+          ("", "kernel alone", *CLIENTS), rows)
+    pipelined = results.ratio(PART, "offer", "pipelined", "kamailio", "add")
+    counting = results.ratio(PART, "offer", "pipelined", "kamailio, counting", "add")
+    refresh = results.ratio(PART, "refresh", "kernel", "kernel", "change")
+    table("Ratios", ("", ""),
+          [("secagreed pipelined : kamailio", pipelined),
+           ("the same, addresses and SPIs counting up", counting),
+           ("NEWAE : UPDSA, calls a second", refresh)])
+
+
+def plots(results):
+    rows = [(name, results.median(PART, subject, quantity)) for name, subject, quantity in (
+        ("the kernel alone", "kernel", "add"), ("secagreed, pipelined", "pipelined", "offer"),
+        ("secagreed, 8 clients", "8 clients", "offer"), ("secagreed, 1 by 1", "1 by 1", "offer"),
+        ("with own policies", "own policies", "add"), ("Kamailio's sequence", "kamailio", "add"),
+        ("the same, counting", "kamailio, counting", "add"), ("ip -batch", "ip -batch", "add"))]
+    return [("registration", "Registrations a second", "bars", rows)]

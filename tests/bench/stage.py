@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the benchmarks run on: this machine, network namespaces, a daemon, and the programs of this
+directory, which report JSON lines.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("BUILD") or os.path.join(ROOT, "build")
+sys.path.insert(0, os.path.join(ROOT, "tests", "demo"))
+
+import control  # noqa: E402
+import netns  # noqa: E402
+
+PCSCF = "192.0.2.1"
+PHONES_NET = "10.0.0.0/8"
+NAT = "203.0.113.9"
+START_LIMIT_S = 120
+IDLE_LIMIT_S = 10
+
+# As shipped but for what would end sets, or look at them, in the middle of a measurement.
+CONFIG = """
+socket {{ path = "{socket}" }}
+max-sets = 1000000
+audit-interval = 0
+state-dir = "{state}"
+listener ims {{
+    address = "{address}"
+    server-port = 6100
+    client-ports = "6104-6107"
+    reg-await-auth = 36000
+    policies = "{policies}"
+}}
+"""
+
+
+def machine():
+    """What the figures belong to."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())
+    with open("/proc/meminfo", encoding="ascii") as file:
+        memory_kib = int(re.search(r"MemTotal:\s*(\d+)", file.read())[1])
+    name = model[1] if model else os.uname().machine
+    emulated = ", emulated: only ratios count" if "TCG" in name else ""
+    return (f"Linux {os.uname().release} {os.uname().machine}, {os.cpu_count()} x {name}"
+            f"{emulated}, {memory_kib >> 10} MiB")
+
+
+def _cpu_times():
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(word) for word in file.readline().split()[1:]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def settle():
+    """Wait until what the kernel does behind the scenes is done, SAs being freed above all."""
+    end = time.monotonic() + IDLE_LIMIT_S
+    while time.monotonic() < end:
+        idle_before, all_before = _cpu_times()
+        time.sleep(0.1)
+        idle, ticks = _cpu_times()
+        if idle - idle_before >= 0.9 * (ticks - all_before):
+            return
+
+
+def program(name):
+    return os.path.join(BUILD, "bench", name)
+
+
+class Host(netns.Namespace):
+    """A namespace in which programs are run; close() takes all SAs and policies with it."""
+
+    def __init__(self, name):
+        super().__init__(f"secagree-{os.getpid()}-{name}")
+        self.ip("addr", "add", f"{PCSCF}/32", "dev", "lo")
+
+    def run(self, *argv, text=None):
+        with self.inside():
+            return netns.run(*(str(word) for word in argv), text=text)
+
+    def measure(self, *argv):
+        """The reports of a program of this directory."""
+        settle()
+        return [json.loads(line) for line in self.run(program(argv[0]), *argv[1:]).splitlines()]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+class Daemon:
+    """secagreed in @host."""
+
+    def __init__(self, host, policies="shared"):
+        self.host = host
+        self.directory = tempfile.mkdtemp(prefix="secagree-bench-")
+        self.socket = os.path.join(self.directory, "control.sock")
+        config = os.path.join(self.directory, "secagreed.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(socket=self.socket, address=PCSCF, policies=policies,
+                                     state=os.path.join(self.directory, "state")))
+        with host.inside(), open(os.path.join(self.directory, "log"), "wb") as log:
+            self.process = subprocess.Popen(
+                [os.path.join(BUILD, "secagreed"), "--config", config, "--foreground"],
+                stderr=log)
+        self._wait()
+
+    def _wait(self):
+        end = time.monotonic() + START_LIMIT_S
+        while True:
+            with contextlib.suppress(OSError):
+                control.Control(self.socket).call("daemon.version")
+                return
+            if self.process.poll() is not None or time.monotonic() > end:
+                with open(os.path.join(self.directory, "log"), encoding="utf-8") as log:
+                    raise OSError(f"secagreed does not start:\n{log.read()}")
+            time.sleep(0.05)
+
+    def load(self, *options):
+        return self.host.measure("load", "--socket", self.socket, *options)
+
+    def resident_kib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"VmRSS:\s*(\d+)", file.read())[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(START_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
