@@ -163,3 +163,7 @@ test_store_PKG := libconfuse
 test_store_LIBS := -llmdb
 test_restore := $(addprefix daemon/,restore.c upkeep.c) $(AUDIT) $(FAKE_WORLD)
 test_restore_PKG := libcrypto libconfuse
+test_conn := daemon/conn.c $(DOORS)
+test_conn_PKG := libcrypto libconfuse jansson libevent_core
+test_conn_LIBS := -losipparser2
+test_conn_LDFLAGS := -Wl,--wrap=free,--wrap=getsockopt
