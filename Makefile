@@ -40,7 +40,7 @@ CTL    := $(wildcard daemon/ctl/*.c)
 UE     := $(wildcard tests/ue/*.c)
 
 secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
-secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
+secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng libseccomp
 secagreed_LIBS   := -losipparser2 -llmdb
 secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
 	lines.c plan.c refusal.c security_server.c sip_agree.c wipe.c) \
@@ -102,7 +102,7 @@ UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
-	tests/cli/library.py tests/cli/doors.py \
+	tests/cli/library.py tests/cli/doors.py tests/cli/service.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c

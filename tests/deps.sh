@@ -18,6 +18,7 @@ libmnl-dev
 libnl-3-dev
 libnl-xfrm-3-dev
 libosip2-dev
+libseccomp-dev
 libssl-dev
 pkg-config
 uthash-dev
