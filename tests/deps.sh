@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# tests/deps.sh build|test: install the Debian packages that building, or building and testing,
-# need. Nothing is done, and nothing said, when all are there.
+# tests/deps.sh build|deb|test: install the Debian packages that building, building packages, or
+# building and testing need. Nothing is done, and nothing said, when all are there.
 
 set -eu
 
@@ -24,6 +24,11 @@ pkg-config
 uthash-dev
 '
 
+deb='
+debhelper
+dpkg-dev
+'
+
 # clang: the second compiler. libclang-rt-14-dev: its sanitizers and libFuzzer. The kernel for the
 # tests: qemu-system-x86, busybox-static, cpio, kmod, xz-utils. python3-cryptography: AES for the
 # home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2. nftables,
@@ -40,6 +45,7 @@ jq
 kmod
 libclang-rt-14-dev
 libcmocka-dev
+lintian
 mandoc
 nftables
 procps
@@ -49,6 +55,7 @@ qemu-system-x86
 redis-tools
 socat
 strace
+systemd
 tcpdump
 util-linux
 xz-utils
@@ -56,8 +63,9 @@ xz-utils
 
 case ${1-} in
 build) wanted=$build ;;
-test) wanted="$build $test" ;;
-*) echo "usage: tests/deps.sh build|test" >&2; exit 2 ;;
+deb) wanted="$build $deb" ;;
+test) wanted="$build $deb $test" ;;
+*) echo "usage: tests/deps.sh build|deb|test" >&2; exit 2 ;;
 esac
 
 missing=
