@@ -93,15 +93,17 @@ int privilege_drop(const char *user, enum privilege_user *ret, char *ret_why, si
 	int err;
 
 	snprintf(ret_why, why_cap, "the capabilities cannot be given up");
-	(void)setrlimit(RLIMIT_MEMLOCK, &ALL_LOCKED); /* privilege_lock_memory() sees what came of it */
+	/* What came of it, privilege_lock_memory() sees. */
+	(void)setrlimit(RLIMIT_MEMLOCK, &ALL_LOCKED);
 	err = change_user(user, &who, ret_why, why_cap);
 	if (err)
 		return err;
 	/* Last, since a change of the user sets it anew. */
 	if (setrlimit(RLIMIT_CORE, &NO_CORE) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-		snprintf(ret_why, why_cap, "core dumps cannot be switched off: %s", strerror(errno));
-		return -errno;
+		err = -errno;
+		snprintf(ret_why, why_cap, "core dumps cannot be switched off: %s", strerror(-err));
+		return err;
 	}
 	*ret = who;
 	return 0;

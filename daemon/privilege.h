@@ -25,7 +25,7 @@ enum privilege_user {
 int privilege_drop(const char *user, enum privilege_user *ret, char *ret_why, size_t why_cap);
 
 /* Keep all memory, now and later, out of the swap area: keys pass through it. After fork(), which
- * forgets it. -EPERM: RLIMIT_MEMLOCK is not unlimited, and a daemon that grows would run into it. */
+ * forgets it. -EPERM: RLIMIT_MEMLOCK is not unlimited, and a daemon that grows would meet it. */
 int privilege_lock_memory(void);
 
 #endif

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A list of what may be called, put in place when everything is open and before the first request is
- * read. What a client sends can then make this process do nothing but what it does anyway: no other
- * program, no other process, no code that was not there at start, no new kind of socket.
+ * A list of what may be called, put in place when everything is open and before the first request
+ * is read. What a client sends can then make this process do nothing but what it does anyway: no
+ * other program, no other process, no code that was not there at start, no new kind of socket.
  *
  * Whatever is not in the list fails with EPERM instead of ending the process: a library that tries
- * something new after an upgrade and has another way takes that, and phones stay registered. The few
- * calls that only an intruder makes do end it.
+ * something new after an upgrade and has another way takes that, and phones stay registered. The
+ * few calls that only an intruder makes do end it.
  *
- * The list is that of the C library, libevent, OpenSSL, jansson and LMDB in steady state, of reading
- * the configuration again, and of stopping. tests/kernel/privileges.py runs every method under it
- * and looks for a call that was refused.
+ * The list is that of the C library, libevent, OpenSSL, jansson and LMDB in steady state, of
+ * reading the configuration again, and of stopping. tests/kernel/privileges.py runs every method
+ * under it and looks for a call that was refused.
  */
 #include "daemon/syscall_filter.h"
 
@@ -56,8 +56,8 @@ static const int ALLOWED[] = {
 	SCMP_SYS(uname),
 };
 
-/* Sockets are opened for netlink (again, when one breaks), the control sockets, syslog, metrics, and
- * ESP in UDP. */
+/* Sockets are opened for netlink (again, when one breaks), the control sockets, syslog, metrics,
+ * and ESP in UDP. */
 static const unsigned FAMILIES[] = { AF_UNIX, AF_NETLINK, AF_INET, AF_INET6 };
 
 /* libevent asks how much there is to read. */

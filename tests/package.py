@@ -94,7 +94,8 @@ def package(name):
 
 def builds():
     done = run("make", "deb", f"BUILD={BUILD}")
-    T.ok(done.returncode == 0, "make deb builds the packages", done.stdout[-3000:] + done.stderr[-3000:])
+    T.ok(done.returncode == 0, "make deb builds the packages",
+         done.stdout[-3000:] + done.stderr[-3000:])
     if done.returncode:
         return
     done = run("lintian", "--allow-root", "--fail-on", "error,warning",
@@ -103,7 +104,8 @@ def builds():
 
 
 def as_pattern(path):
-    return re.sub(r"/lib/[\w-]+-linux-gnu\w*/", "/lib/*/", re.sub(r"\.so\.\d+\.\d.*", ".so.*", path))
+    path = re.sub(r"\.so\.\d+\.\d.*", ".so.*", path)
+    return re.sub(r"/lib/[\w-]+-linux-gnu\w*/", "/lib/*/", path)
 
 
 def contents():

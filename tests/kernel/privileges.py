@@ -127,7 +127,7 @@ def next_one_takes_over(tap, bed, who):
 
 
 def monitor_only_reads(tap, bed):
-    """The rights of each method are the table's: what the control socket has, and may be refused."""
+    """Whatever else is wrong with a request: what changes something is denied."""
     denied = set()
     for method in Control(bed.monitor_path).call("daemon.methods")["methods"]:
         try:
@@ -268,7 +268,8 @@ def main():
     for part in (as_another_user, with_ambient_capability, under_strace, without_rights):
         try:
             part(tap)
-        except (lab.Failure, OSError, LookupError, StopIteration, subprocess.SubprocessError) as error:
+        except (lab.Failure, OSError, LookupError, StopIteration,
+                subprocess.SubprocessError) as error:
             tap.ok(False, f"{part.__name__} runs to its end", repr(error), error)
     return tap.finish()
 
