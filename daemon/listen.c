@@ -162,8 +162,7 @@ static int make_unix(const struct config_socket *where, int *ret_fd, char *ret_w
 	err = bind_unix(&address, &fd);
 	if (err) {
 		snprintf(ret_why, why_cap, "%s: %s (its directory must exist, and the daemon's user "
-			 "must be able to write to it)", where->path,
-			 strerror(-err));
+			 "must be able to write to it)", where->path, strerror(-err));
 		return err;
 	}
 	err = open_unix(where, fd, ret_why, why_cap);

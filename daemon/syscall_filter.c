@@ -92,17 +92,22 @@ static int add_memory(scmp_filter_ctx filter)
 	return err;
 }
 
+static struct scmp_arg_cmp argument_is(unsigned number, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){ .arg = number, .op = SCMP_CMP_EQ, .datum_a = value };
+}
+
 static int add_by_argument(scmp_filter_ctx filter)
 {
-	const struct scmp_arg_cmp self = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
-	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, self);
+	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				   argument_is(0, (scmp_datum_t)getpid()));
 
 	for (size_t i = 0; i < COUNT(FAMILIES) && !err; i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				       SCMP_A0(SCMP_CMP_EQ, FAMILIES[i]));
+				       argument_is(0, FAMILIES[i]));
 	for (size_t i = 0; i < COUNT(IOCTLS) && !err; i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				       SCMP_A1(SCMP_CMP_EQ, IOCTLS[i]));
+				       argument_is(1, IOCTLS[i]));
 	return err ? err : add_memory(filter);
 }
 
