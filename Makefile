@@ -9,13 +9,16 @@
 # make fuzz        libFuzzer with clang, FUZZ_S=60 seconds for each target; findings in build/fuzz
 # make bench       what it costs against the kernel alone (root); BENCH_SCALE=10 times as many phones,
 #                  BENCH_ROUNDS=5, ARGS="registration growth" for parts; CSV and SVG in build/bench/out
-# make install     DESTDIR= PREFIX=
+# make install     DESTDIR= PREFIX= LIBDIR= UNITDIR=
+# make deb         Debian packages in build/deb/
 # make clean
 #
 # CC, CFLAGS, BUILD, V=1 as usual.
 
 VERSION := 0.1.0
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 BUILD   ?= build
 CFLAGS  ?= -O2 -g
 ifeq ($(origin CC),default)
@@ -41,7 +44,7 @@ CTL    := $(wildcard daemon/ctl/*.c)
 UE     := $(wildcard tests/ue/*.c)
 
 secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
-secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng
+secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng libseccomp
 secagreed_LIBS   := -losipparser2 -llmdb
 secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
 	hash.c lines.c plan.c probe.c refusal.c security_server.c sip_agree.c wipe.c) $(XFRM)
@@ -103,7 +106,8 @@ UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py $(wildcard tests/e2e/*.py)
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
-	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py \
+	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py tests/cli/service.py \
+	tests/package.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c
@@ -239,14 +243,14 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/doc/secagreed
 	install -m 0755 $(BUILD)/secagreed $(BUILD)/secagreectl $(DESTDIR)$(PREFIX)/sbin
 	install -m 0755 $(BUILD)/secagree-ue $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 0644 daemon/client/secagree.h $(DESTDIR)$(PREFIX)/include
-	install -m 0644 $(BUILD)/libsecagree.a $(DESTDIR)$(PREFIX)/lib
-	install -m 0755 $(BUILD)/libsecagree.so $(DESTDIR)$(PREFIX)/lib/libsecagree.so.$(VERSION)
-	ln -sf libsecagree.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libsecagree.so.$(SO_MAJOR)
-	ln -sf libsecagree.so.$(SO_MAJOR) $(DESTDIR)$(PREFIX)/lib/libsecagree.so
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' daemon/client/libsecagree.pc.in \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/libsecagree.pc
+	install -m 0644 $(BUILD)/libsecagree.a $(DESTDIR)$(LIBDIR)
+	install -m 0644 $(BUILD)/libsecagree.so $(DESTDIR)$(LIBDIR)/libsecagree.so.$(VERSION)
+	ln -sf libsecagree.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsecagree.so.$(SO_MAJOR)
+	ln -sf libsecagree.so.$(SO_MAJOR) $(DESTDIR)$(LIBDIR)/libsecagree.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' \
+		daemon/client/libsecagree.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libsecagree.pc
 	install -d $(DESTDIR)$(PREFIX)/share/secagreed $(DESTDIR)$(PREFIX)/share/man/man3
 	install -m 0644 daemon/client/secagree.py $(DESTDIR)$(PREFIX)/share/secagreed
 	install -m 0644 conf/man/*.3 $(DESTDIR)$(PREFIX)/share/man/man3
@@ -257,10 +261,27 @@ install: all
 	install -m 0644 README.md LICENSE conf/secagreed.conf $(DESTDIR)$(PREFIX)/share/doc/secagreed
 	install -d $(DESTDIR)$(PREFIX)/share/doc/secagreed/kamailio
 	install -m 0644 conf/kamailio/* $(DESTDIR)$(PREFIX)/share/doc/secagreed/kamailio
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d
+	install -m 0644 conf/systemd/secagreed.socket $(DESTDIR)$(UNITDIR)
+	sed 's|=/usr/sbin/|=$(PREFIX)/sbin/|' conf/systemd/secagreed.service \
+		> $(DESTDIR)$(UNITDIR)/secagreed.service
+	install -m 0644 conf/systemd/secagreed.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/secagreed.conf
+
+# debian/ must stand at the top of the tree that is built: a copy of what there is, without objects.
+deb:
+	@tests/deps.sh deb
+	rm -rf $(BUILD)/deb
+	mkdir -p $(BUILD)/deb/secagreed-$(VERSION)
+	cp -a proto xfrm daemon tests conf Makefile README.md LICENSE $(BUILD)/deb/secagreed-$(VERSION)
+	cp -a conf/debian $(BUILD)/deb/secagreed-$(VERSION)
+	cd $(BUILD)/deb/secagreed-$(VERSION) && unset MAKEFLAGS MAKELEVEL BUILD CFLAGS CC && \
+		dpkg-buildpackage --no-sign --build=binary
+	rm -rf $(BUILD)/deb/secagreed-$(VERSION)
+	@ls $(BUILD)/deb/*.deb
 
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all deps test-deps units fuzzers ktests unit kernel fuzz bench demo test install clean
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
+.PHONY: all deps test-deps units fuzzers ktests unit kernel fuzz bench demo test install deb clean
 .DELETE_ON_ERROR:

@@ -33,6 +33,7 @@ struct daemon {
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
 	uint64_t calls[COMMAND_MAX][CALL_RESULTS]; /* by row of COMMANDS */
+	bool caller_reads; /* during a call: it came in by the monitor socket */
 	const struct ucred *peer; /* during a call: who asks; NULL = by RESP2 or HTTP */
 	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */
 };
@@ -42,10 +43,17 @@ struct daemon {
 typedef int command_fn(struct daemon *d, const json_t *params, json_t **ret,
 		       struct refusal *refusal);
 
+/* Who may call it. */
+enum command_right {
+	COMMAND_READS,   /* changes nothing: the monitor socket too */
+	COMMAND_CHANGES, /* something, or tells keys: the control sockets alone */
+};
+
 struct command {
 	const char *name;
 	const char *summary;
 	command_fn *run;
+	enum command_right right;
 	struct param params[PARAM_MAX];
 };
 

@@ -52,6 +52,7 @@ void config_default(struct config *ret)
 	memset(ret, 0, sizeof(*ret));
 	snprintf(ret->socket.path, sizeof(ret->socket.path), "%s", CONFIG_DEFAULT_SOCKET);
 	ret->socket.mode = 0660;
+	ret->monitor.mode = 0660;
 	ret->http.mode = 0660;
 	snprintf(ret->state_dir, sizeof(ret->state_dir), "%s", CONFIG_DEFAULT_STATE);
 	ret->max_sets = 100000;
@@ -407,6 +408,13 @@ static cfg_opt_t SOCKET_OPTIONS[] = {
 	CFG_END(),
 };
 
+static cfg_opt_t MONITOR_OPTIONS[] = {
+	CFG_STR("path", "", CFGF_NONE),
+	CFG_STR("mode", "0660", CFGF_NONE),
+	CFG_STR("group", "", CFGF_NONE),
+	CFG_END(),
+};
+
 static cfg_opt_t HTTP_OPTIONS[] = {
 	CFG_STR("path", "", CFGF_NONE),
 	CFG_STR("mode", "0660", CFGF_NONE),
@@ -448,7 +456,9 @@ static cfg_opt_t LISTENER_OPTIONS[] = {
 
 static cfg_opt_t OPTIONS[] = {
 	CFG_SEC("socket", SOCKET_OPTIONS, CFGF_NONE),
+	CFG_SEC("monitor", MONITOR_OPTIONS, CFGF_NONE),
 	CFG_SEC("http", HTTP_OPTIONS, CFGF_NONE),
+	CFG_STR("user", "", CFGF_NONE),
 	CFG_STR("log-level", "info", CFGF_NONE),
 	CFG_STR("allow-key-export", "off", CFGF_NONE),
 	CFG_STR("state-dir", CONFIG_DEFAULT_STATE, CFGF_NONE),
@@ -515,6 +525,27 @@ static int read_http_listen(cfg_t *cfg, struct config *c)
 	return 0;
 }
 
+static int read_monitor(cfg_t *cfg, struct config *c)
+{
+	if (!cfg_getstr(cfg, "path")[0])
+		return 0;
+	if (read_socket(cfg, &c->monitor) < 0)
+		return -EINVAL;
+	if (!strcmp(c->monitor.path, c->socket.path))
+		return wrong(cfg, "path", "path = \"%s\" is the control socket", c->monitor.path);
+	return 0;
+}
+
+static int read_user(cfg_t *cfg, struct config *c)
+{
+	const char *user = cfg_getstr(cfg, "user");
+
+	if (strlen(user) >= sizeof(c->user))
+		return wrong(cfg, "user", "user: too long");
+	snprintf(c->user, sizeof(c->user), "%s", user);
+	return 0;
+}
+
 static int read_http(cfg_t *cfg, struct config *c)
 {
 	if (cfg_getstr(cfg, "path")[0] && read_socket(cfg, &c->http) < 0)
@@ -523,6 +554,8 @@ static int read_http(cfg_t *cfg, struct config *c)
 		return -EINVAL;
 	if (c->http.path[0] && !strcmp(c->http.path, c->socket.path))
 		return wrong(cfg, "path", "path = \"%s\" is the control socket", c->http.path);
+	if (c->http.path[0] && !strcmp(c->http.path, c->monitor.path))
+		return wrong(cfg, "path", "path = \"%s\" is the monitor socket", c->http.path);
 	return 0;
 }
 
@@ -761,7 +794,8 @@ static int read_top(cfg_t *cfg, struct config *c)
 	    number(cfg, "max-connections", 1, 4096, &c->max_connections) < 0 ||
 	    number(cfg, "audit-interval", 0, MAX_SECONDS, &c->audit_interval_s) < 0 ||
 	    read_socket(cfg_getsec(cfg, "socket"), &c->socket) < 0 ||
-	    read_http(cfg_getsec(cfg, "http"), c) < 0)
+	    read_monitor(cfg_getsec(cfg, "monitor"), c) < 0 ||
+	    read_http(cfg_getsec(cfg, "http"), c) < 0 || read_user(cfg, c) < 0)
 		return -EINVAL;
 	c->allow_key_export = allow_key_export;
 	return read_listeners(cfg, c);
@@ -847,7 +881,8 @@ static int parse_file(struct reader *reader, struct config *c)
 
 static cfg_t *new_parser(void)
 {
-	cfg_opt_t *const sections[] = { SOCKET_OPTIONS, HTTP_OPTIONS, LISTENER_OPTIONS, OPTIONS };
+	cfg_opt_t *const sections[] = { SOCKET_OPTIONS, MONITOR_OPTIONS, HTTP_OPTIONS,
+					LISTENER_OPTIONS, OPTIONS };
 	cfg_t *cfg;
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

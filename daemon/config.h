@@ -77,7 +77,9 @@ struct config_socket {
 };
 
 struct config {
+	char user[CONFIG_NAME_BYTES]; /* "" = privilege.h says whom */
 	struct config_socket socket;
+	struct config_socket monitor; /* for methods that change nothing */
 	struct config_socket http;
 	struct ip_addr http_address; /* of the loopback; for metrics over TCP */
 	uint16_t http_port;          /* 0 = none */

@@ -19,6 +19,7 @@
 #include "daemon/frame_json.h"
 #include "daemon/frame_resp.h"
 #include "daemon/http.h"
+#include "daemon/log.h"
 #include "daemon/resp.h"
 #include "daemon/rpc.h"
 #include "daemon/wipe.h"
@@ -177,6 +178,7 @@ static void choose_framing(struct conn *c, char first)
 {
 	switch (c->door) {
 	case CONN_CONTROL:
+	case CONN_MONITOR:
 		c->take = first == '*' ? take_resp : take_json;
 		break;
 	case CONN_HTTP:
@@ -204,6 +206,7 @@ static void handle_input(struct conn *c)
 
 	if (!c->take && c->in_len)
 		choose_framing(c, c->in[0]);
+	c->daemon->caller_reads = c->door == CONN_MONITOR;
 	while (!c->closing && at < c->in_len && evbuffer_get_length(c->out) < OUT_HIGH_BYTES) {
 		n = c->take(c, c->in + at, c->in_len - at);
 		if (n <= 0)
@@ -359,6 +362,18 @@ void conn_init(void)
 	event_set_mem_functions(malloc, wipe_realloc, wipe_free);
 }
 
+/* Who may come in is a matter of the socket file; this says who did. */
+static void log_peer(const struct conn *c)
+{
+	static const char *const NAMES[] = {
+		[CONN_CONTROL] = "control", [CONN_MONITOR] = "monitor", [CONN_HTTP] = "http",
+		[CONN_METRICS] = "metrics",
+	};
+
+	log_line(LOG_DEBUG, "connection door=%s pid=%ld uid=%lu gid=%lu", NAMES[c->door],
+		 (long)c->peer.pid, (unsigned long)c->peer.uid, (unsigned long)c->peer.gid);
+}
+
 /* Who is not known is nobody. */
 static struct ucred peer_of(int fd)
 {
@@ -368,6 +383,11 @@ static struct ucred peer_of(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
 		peer = (struct ucred){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	return peer;
+}
+
+static bool speaks_http(enum conn_door door)
+{
+	return door == CONN_HTTP || door == CONN_METRICS;
 }
 
 struct conn *conn_new(struct event_base *loop, struct daemon *d, enum conn_door door, int fd,
@@ -380,15 +400,16 @@ struct conn *conn_new(struct event_base *loop, struct daemon *d, enum conn_door 
 	c->daemon = d;
 	c->door = door;
 	c->peer = peer_of(fd);
+	log_peer(c);
 	c->closed = closed;
 	c->arg = arg;
 	c->fd = -1; /* the caller's until all is there */
 	c->out = evbuffer_new();
 	c->reader = event_new(loop, fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->writer = event_new(loop, fd, EV_WRITE, on_writable, c);
-	if (door != CONN_CONTROL)
+	if (speaks_http(door))
 		c->deadline = evtimer_new(loop, on_deadline, c);
-	if (!c->out || !c->reader || !c->writer || (door != CONN_CONTROL && !c->deadline) ||
+	if (!c->out || !c->reader || !c->writer || (speaks_http(door) && !c->deadline) ||
 	    event_add(c->reader, NULL) < 0) {
 		conn_free(c);
 		return NULL;

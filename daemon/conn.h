@@ -13,6 +13,7 @@
 /* What a socket is for. */
 enum conn_door {
 	CONN_CONTROL, /* JSON or RESP2, as the first byte says */
+	CONN_MONITOR, /* the same, without methods that change something */
 	CONN_HTTP,    /* control and metrics over HTTP */
 	CONN_METRICS, /* HTTP without control */
 };

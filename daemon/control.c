@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Up to three listening sockets: the control socket, HTTP on a Unix socket, and metrics on a
- * loopback TCP port. Each has its own limit of connections, so that whoever fills one shuts out
- * nobody at the others; the next ones wait in the kernel's backlog. Out of file descriptors, a
- * door rests a moment.
+ * Up to four listening sockets: control, monitor, HTTP on a Unix socket, and metrics on a loopback
+ * TCP port. Each has its own limit of connections, so that whoever fills one shuts out nobody at
+ * the others; the next ones wait in the kernel's backlog. Out of file descriptors, a door rests a
+ * moment.
  *
  * Events are sent from here: once for all that happened in one turn of the loop, and only when
  * somebody has subscribed.
@@ -21,7 +21,7 @@
 #include <utlist.h>
 
 #define HTTP_MAX_CONNECTIONS 32
-#define MAX_DOORS            3
+#define MAX_DOORS            4
 #define READ_AGAIN_MS        100 /* after EMFILE */
 
 struct visitor {
@@ -168,11 +168,13 @@ static int open_unix(struct control *control, enum conn_door kind, unsigned visi
 		     const struct config_socket *where, char *ret_why, size_t why_cap)
 {
 	struct door *door = add_door(control, kind, visitor_max);
-	int err = listen_unix(where, &door->fd, ret_why, why_cap);
+	bool made;
+	int err = listen_unix(where, &door->fd, &made, ret_why, why_cap);
 
 	if (err)
 		return err;
-	memcpy(door->path, where->path, sizeof(door->path));
+	if (made)
+		memcpy(door->path, where->path, sizeof(door->path));
 	return open_door(door, ret_why, why_cap);
 }
 
@@ -191,6 +193,9 @@ static int open_all(struct control *control, const struct config *config, char *
 	int err = open_unix(control, CONN_CONTROL, config->max_connections, &config->socket,
 			    ret_why, why_cap);
 
+	if (!err && config->monitor.path[0])
+		err = open_unix(control, CONN_MONITOR, config->max_connections, &config->monitor,
+				ret_why, why_cap);
 	if (!err && config->http.path[0])
 		err = open_unix(control, CONN_HTTP, HTTP_MAX_CONNECTIONS, &config->http, ret_why,
 				why_cap);

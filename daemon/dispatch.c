@@ -109,6 +109,17 @@ static json_t *refusal_error(const struct refusal *r)
 
 /* ---- methods ---- */
 
+static json_t *refused(struct daemon *d, const struct command *command,
+		       const struct refusal *refusal)
+{
+	d->calls[command - COMMANDS][CALL_REFUSED]++;
+	d->refused[refusal->reason]++;
+	event_emit(EVENT_REQUEST_REFUSED, event_text("method", command->name),
+		   event_text("reason", reason_token(refusal->reason)),
+		   event_text("why", refusal->text));
+	return refusal_error(refusal);
+}
+
 static bool run(struct daemon *d, const struct command *command, json_t *params, json_t **ret)
 {
 	struct refusal refusal;
@@ -117,20 +128,28 @@ static bool run(struct daemon *d, const struct command *command, json_t *params,
 		d->calls[command - COMMANDS][CALL_DONE]++;
 		return true;
 	}
-	d->calls[command - COMMANDS][CALL_REFUSED]++;
-	d->refused[refusal.reason]++;
-	event_emit(EVENT_REQUEST_REFUSED, event_text("method", command->name),
-		   event_text("reason", reason_token(refusal.reason)),
-		   event_text("why", refusal.text));
-	*ret = refusal_error(&refusal);
+	*ret = refused(d, command, &refusal);
+	return false;
+}
+
+static bool may(const struct daemon *d, const struct command *command, struct refusal *refusal)
+{
+	if (command->right == COMMAND_READS || !d->caller_reads)
+		return true;
+	refuse(refusal, REASON_DENIED, "the monitor socket is for methods that change nothing");
 	return false;
 }
 
 static bool check_and_run(struct daemon *d, const struct command *command, json_t *params,
 			  json_t **ret)
 {
+	struct refusal refusal;
 	char why[160];
 
+	if (!may(d, command, &refusal)) {
+		*ret = refused(d, command, &refusal);
+		return false;
+	}
 	if (!json_is_object(params))
 		snprintf(why, sizeof(why), "\"params\" is an object");
 	else if (params_check(command->params, params, why, sizeof(why)) == 0)

@@ -3,12 +3,17 @@
  * A Unix socket is made under a umask that lets nobody in, given to its group, and only then
  * opened to those that its mode names. What is in its place is removed only when it is a socket
  * that nobody answers on: a second daemon must not take the first one's.
+ *
+ * A socket that a service manager has bound at that path is taken as it is. It outlives the daemon,
+ * so that clients wait through a restart instead of failing.
  */
 #include "daemon/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +22,64 @@
 
 #define BACKLOG 128
 #define TYPE    (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+/* ---- sockets of the service manager ---- */
+
+#define FIRST_INHERITED 3
+#define MAX_INHERITED   16
+
+static int inherited[MAX_INHERITED];
+static size_t inherited_count;
+
+static long number_of(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text ? strtol(text, NULL, 10) : 0;
+}
+
+void listen_inherit(void)
+{
+	const long count = number_of("LISTEN_PID") == getpid() ? number_of("LISTEN_FDS") : 0;
+
+	for (long i = 0; i < count && i < MAX_INHERITED; i++) {
+		const int fd = FIRST_INHERITED + (int)i, flags = fcntl(fd, F_GETFL);
+
+		if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+		    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+			inherited[inherited_count++] = fd;
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+}
+
+static bool listens_at(int fd, const char *path)
+{
+	struct sockaddr_un address = { 0 };
+	socklen_t bytes = sizeof(address);
+	int yes = 0;
+	socklen_t yes_bytes = sizeof(yes);
+
+	return getsockname(fd, (struct sockaddr *)&address, &bytes) == 0 &&
+	       address.sun_family == AF_UNIX &&
+	       !strncmp(address.sun_path, path, sizeof(address.sun_path)) &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &yes_bytes) == 0 && yes;
+}
+
+/* -ENOENT: there is none. */
+static int take_inherited(const char *path, int *ret_fd)
+{
+	for (size_t i = 0; i < inherited_count; i++) {
+		if (inherited[i] < 0 || !listens_at(inherited[i], path))
+			continue;
+		*ret_fd = inherited[i];
+		inherited[i] = -1;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* ---- our own ---- */
 
 /* 0: the path is free (again); -EADDRINUSE: somebody answers there. */
 static int clear_path(const struct sockaddr_un *address)
@@ -83,7 +146,7 @@ static int open_unix(const struct config_socket *where, int fd, char *ret_why, s
 	return err;
 }
 
-int listen_unix(const struct config_socket *where, int *ret_fd, char *ret_why, size_t why_cap)
+static int make_unix(const struct config_socket *where, int *ret_fd, char *ret_why, size_t why_cap)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, err;
@@ -97,8 +160,8 @@ int listen_unix(const struct config_socket *where, int *ret_fd, char *ret_why, s
 	}
 	err = bind_unix(&address, &fd);
 	if (err) {
-		snprintf(ret_why, why_cap, "%s: %s (does its directory exist?)", where->path,
-			 strerror(-err));
+		snprintf(ret_why, why_cap, "%s: %s (its directory must exist, and the daemon's user "
+			 "must be able to write to it)", where->path, strerror(-err));
 		return err;
 	}
 	err = open_unix(where, fd, ret_why, why_cap);
@@ -109,6 +172,20 @@ int listen_unix(const struct config_socket *where, int *ret_fd, char *ret_why, s
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int listen_unix(const struct config_socket *where, int *ret_fd, bool *ret_made, char *ret_why,
+		size_t why_cap)
+{
+	int err = take_inherited(where->path, ret_fd);
+
+	if (err) {
+		err = make_unix(where, ret_fd, ret_why, why_cap);
+		*ret_made = !err;
+	} else {
+		*ret_made = false;
+	}
+	return err;
 }
 
 int listen_tcp(const struct ip_addr *address, uint16_t port, int *ret_fd, char *ret_why,

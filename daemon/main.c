@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * secagreed: reads its configuration, tries whether the kernel can do the job, puts the guards in
- * place, takes up the sets of the run before it, and serves the control socket until SIGTERM or
- * SIGINT. Sets and guards stay in the kernel for the next run; only without a store, or when asked
- * to (--flush), does it take everything of its own out again. One loop, one thread.
+ * secagreed: reads its configuration, gives up all rights but one, tries whether the kernel can do
+ * the job, puts the guards in place, takes up the sets of the run before it, shuts itself in, and
+ * serves the control socket until SIGTERM or SIGINT. Sets and guards stay in the kernel for the next
+ * run; only without a store, or when asked to (--flush), does it take everything of its own out
+ * again. One loop, one thread.
  */
 #include "daemon/command.h"
 #include "daemon/conn.h"
@@ -11,9 +12,13 @@
 #include "daemon/dispatch.h"
 #include "daemon/encap.h"
 #include "daemon/event.h"
+#include "daemon/listen.h"
 #include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/privilege.h"
 #include "daemon/probe.h"
 #include "daemon/restore.h"
+#include "daemon/syscall_filter.h"
 #include "daemon/watch.h"
 
 #include <errno.h>
@@ -22,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -46,6 +50,7 @@ struct running {
 	struct watch *watch;
 	struct control *control;
 	struct event *signals[2];
+	struct event *watchdog;
 };
 
 static const char USAGE[] =
@@ -130,6 +135,22 @@ static int read_config(const struct options *options, struct config *config)
 static void say(bool fatal, const char *what, const char *advice)
 {
 	log_line(fatal ? LOG_ERR : LOG_WARNING, "%s: %s", what, advice);
+}
+
+/* Before anything is opened: what the daemon makes is its user's. */
+static int give_up_rights(const struct config *config)
+{
+	enum privilege_user who;
+	char why[256];
+
+	if (privilege_drop(config->user, &who, why, sizeof(why)) < 0) {
+		log_line(LOG_ERR, "%s", why);
+		return -1;
+	}
+	if (who == PRIVILEGE_USER_MISSING)
+		log_line(LOG_WARNING, "there is no user " PRIVILEGE_USER ": the daemon stays root, "
+				      "with CAP_NET_ADMIN alone");
+	return 0;
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
@@ -278,6 +299,48 @@ static int start(struct running *r, const struct config *config)
 	return 0;
 }
 
+/* When all is open, and in the process that stays. */
+static int shut_in(void)
+{
+	int err = privilege_lock_memory();
+
+	if (err)
+		log_line(LOG_NOTICE, "keys on their way to the kernel may be swapped out: memory "
+				     "cannot be locked: %s%s", strerror(-err),
+			 err == -EPERM ? " (LimitMEMLOCK=infinity)" : "");
+	err = syscall_filter_install();
+	if (err)
+		log_line(LOG_ERR, "no filter of system calls: %s", strerror(-err));
+	return err;
+}
+
+static int go_to_background(struct running *r, int log_level)
+{
+	int err = daemon(0, 0) < 0 || event_reinit(r->loop) < 0 ? -1 : 0;
+
+	log_open(LOG_TO_SYSLOG, log_level);
+	if (err)
+		log_line(LOG_ERR, "cannot go to the background: %s", strerror(errno));
+	return err;
+}
+
+static int serve(struct running *r)
+{
+	int err = shut_in();
+
+	if (!err && notify_watchdog(r->loop, &r->watchdog) < 0) {
+		log_line(LOG_ERR, "out of memory");
+		err = -ENOMEM;
+	}
+	if (err)
+		return err;
+	(void)notify("READY=1"); /* who does not hear it, gives up by himself */
+	err = event_base_dispatch(r->loop) < 0 ? -EIO : 0;
+	(void)notify("STOPPING=1");
+	event_emit(EVENT_STOPPED);
+	return err;
+}
+
 /* All that is in the kernel and in the store goes. */
 static void flush(struct running *r)
 {
@@ -290,6 +353,8 @@ static void flush(struct running *r)
 /* @started: else what an earlier run left stays for the next one. */
 static void stop(struct running *r, bool started)
 {
+	if (r->watchdog)
+		event_free(r->watchdog);
 	control_close(r->control);
 	watch_close(r->watch); /* before the guards go, or it would put them back */
 	audit_free(r->daemon.audit);
@@ -309,31 +374,19 @@ static void stop(struct running *r, bool started)
 		event_base_free(r->loop);
 }
 
-/* Returns the exit status. */
 static int run(struct running *r, const struct options *options, const struct config *config)
 {
-	bool well = true;
+	const int err = options->foreground ? 0 : go_to_background(r, config->log_level);
 
-	if (!options->foreground) {
-		well = daemon(0, 0) == 0 && event_reinit(r->loop) == 0;
-		log_open(LOG_TO_SYSLOG, config->log_level);
-		if (!well)
-			log_line(LOG_ERR, "cannot go to the background: %s", strerror(errno));
-	}
-	if (well) {
-		well = event_base_dispatch(r->loop) >= 0;
-		event_emit(EVENT_STOPPED);
-	}
-	return well ? EXIT_SUCCESS : EXIT_FAILURE;
+	return err ? err : serve(r);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct rlimit NO_CORE = { 0, 0 };
 	static struct config config;
 	struct running running = { 0 };
 	struct options options;
-	int status = parse_options(argc, argv, &options);
+	int err, status = parse_options(argc, argv, &options);
 	bool started;
 
 	if (status >= 0)
@@ -346,13 +399,16 @@ int main(int argc, char **argv)
 		       config.listener_count == 1 ? "" : "s");
 		return EXIT_SUCCESS;
 	}
-	setrlimit(RLIMIT_CORE, &NO_CORE); /* a core would hold keys */
 	log_open(LOG_TO_STDERR, config.log_level);
-	started = start(&running, &config) == 0;
+	listen_inherit();
+	if (give_up_rights(&config) < 0)
+		return EXIT_FAILURE;
+	err = start(&running, &config);
+	started = !err;
 	if (started && options.flush)
 		flush(&running);
 	else if (started)
-		status = run(&running, &options, &config);
+		err = run(&running, &options, &config);
 	stop(&running, started && !options.flush);
-	return started ? status : EXIT_FAILURE;
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

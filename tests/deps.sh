@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# tests/deps.sh build|test: install the Debian packages that building, or building and testing,
-# need. Nothing is done, and nothing said, when all are there.
+# tests/deps.sh build|deb|test: install the Debian packages that building, building packages, or
+# building and testing need. Nothing is done, and nothing said, when all are there.
 
 set -eu
 
@@ -18,9 +18,15 @@ libmnl-dev
 libnl-3-dev
 libnl-xfrm-3-dev
 libosip2-dev
+libseccomp-dev
 libssl-dev
 pkg-config
 uthash-dev
+'
+
+deb='
+debhelper
+dpkg-dev
 '
 
 # clang: the second compiler. libclang-rt-14-dev: its sanitizers and libFuzzer. The kernel for the
@@ -46,6 +52,7 @@ kamailio-redis-modules
 kmod
 libclang-rt-14-dev
 libcmocka-dev
+lintian
 mandoc
 nftables
 procps
@@ -58,6 +65,7 @@ socat
 strace
 strongswan-charon
 strongswan-swanctl
+systemd
 tcpdump
 tshark
 util-linux
@@ -67,8 +75,9 @@ xz-utils
 
 case ${1-} in
 build) wanted=$build ;;
-test) wanted="$build $test" ;;
-*) echo "usage: tests/deps.sh build|test" >&2; exit 2 ;;
+deb) wanted="$build $deb" ;;
+test) wanted="$build $deb $test" ;;
+*) echo "usage: tests/deps.sh build|deb|test" >&2; exit 2 ;;
 esac
 
 missing=

@@ -38,7 +38,8 @@ class Daemon:
         self.path = os.path.join(self.dir.name, "control.sock")
         self.config = os.path.join(self.dir.name, "secagreed.conf")
         with open(self.config, "w", encoding="ascii") as f:
-            f.write('socket { path = "%s" mode = "0600" group = "root" }\nstate-dir = off\n'
+            f.write('user = "root"\n'
+                    'socket { path = "%s" mode = "0600" group = "root" }\nstate-dir = off\n'
                     'listener ims { address = "192.0.2.1" server-port = 6100 '
                     'client-ports = "6104-6107" }\n' % self.path)
         self.log = open(os.path.join(self.dir.name, "log"), "w+b")

@@ -299,7 +299,8 @@ def listener(name, address, server_port=6100, client_ports=(6104, 6107), **setti
 
 
 def daemon_config(path, listeners, settings):
-    text = f'socket {{ path = "{path}"  mode = "0600"  group = "root" }}\nlog-level = "debug"\n'
+    text = (f'user = "root"\nsocket {{ path = "{path}"  mode = "0600"  group = "root" }}\n'
+            'log-level = "debug"\n')
     text += "".join(f"{key} = {value}\n" for key, value in settings.items())
     for one in listeners:
         ports = one["client_ports"]

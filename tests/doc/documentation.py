@@ -66,6 +66,7 @@ def check_pages():
 
 CONSTANTS = {"INT32_MAX": 2 ** 31 - 1, "MAX_SECONDS": 7 * 24 * 3600, "XFRM_MAX_REPLAY_WINDOW": 4096}
 SECTIONS = {"SOCKET_OPTIONS": "Section socket", "HTTP_OPTIONS": "Section http",
+            "MONITOR_OPTIONS": "Section monitor",
             "LISTENER_OPTIONS": "Section listener", "OPTIONS": "Daemon"}
 
 
@@ -222,6 +223,13 @@ def code_methods():
     return methods
 
 
+def code_readers():
+    """Methods that the monitor socket has."""
+    table = re.search(r"COMMANDS\[\] = \{(.*?)\n\};", manual.read("daemon", "command.c"), re.S)[1]
+    return [re.search(r'"(\w+\.\w+)"', row)[1]
+            for row in re.split(r'\n(?=\t\{ ")', table) if "COMMAND_READS" in row]
+
+
 def page_methods(page):
     described = manual.sections("\n".join(manual.sections(page, "Sh")["METHODS"]), "Ss")
     return {method: [(name, rest.split(",")[0], rest.endswith(", required"))
@@ -315,6 +323,9 @@ def check_protocol():
     for method, params in true.items():
         T.ok(told.get(method) == params or sorted(told.get(method, [])) == sorted(params),
              f"{method}: the page has its parameters, with type and need", told.get(method), params)
+    section = "\n".join(manual.sections(page, "Ss")["Monitor socket"])
+    same("secagreed-control(7) has the methods of the monitor socket",
+         re.findall(r"^\.Ic (\w+\.\w+)", section, re.M), code_readers())
     check_reasons(page)
     check_limits(page)
     check_metrics(page)

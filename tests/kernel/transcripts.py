@@ -60,6 +60,7 @@ def write_sample(directory):
     socket_path = os.path.join(directory, "control.sock")
     text, count = re.subn(r'path = "[^"]+"', f'path = "{socket_path}"',
                           manual.read("conf", "secagreed.conf"))
+    text = text.replace('user = ""', 'user = "root"')
     assert count == 1, "the sample has one socket path"
     text = text.replace("/run/secagreed/state", os.path.join(directory, "state"))
     path = os.path.join(directory, "secagreed.conf")

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A word to the service manager, where one waits for it: sd_notify(3).
+ */
+#ifndef DAEMON_NOTIFY_H
+#define DAEMON_NOTIFY_H
+
+#include <event2/event.h>
+
+/* Tell it @state, as "READY=1". Nobody waits: 0. Returns 0 or -errno. */
+int notify(const char *state);
+
+/* Tell it that the loop turns, as often as it wants that, from now on and in @loop. Returns 0 and
+ * the timer, which is the caller's; *@ret is NULL when nobody wants it. -ENOMEM. */
+int notify_watchdog(struct event_base *loop, struct event **ret);
+
+#endif
