@@ -40,8 +40,8 @@
  * needed. */
 #define FLAGS (MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS)
 
-/* A record of a phone that offers a lot takes two pages, and a change needs room beside the old. */
-#define MAP_BYTES_PER_SET 16384
+/* Address space, not memory: a record of a phone that offers a lot takes a page. */
+#define MAP_BYTES_PER_SET 8192
 #define MAP_BYTES_MIN     (16u << 20)
 
 /* The first byte of a key. */

@@ -8,6 +8,7 @@ of descriptors refuse what they must and lose nothing; strangers' objects are un
     SECAGREE_RESTART_SETS   so many sets in the crowd, 50 by default; how long a start takes is said
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -252,14 +253,12 @@ class Restart:
         """The store lies in a file system that has no room."""
         state = os.path.join(self.bed.directory, "state")
         filler = os.path.join(state, "filler")
-        room = os.statvfs(state)
-        with open(filler, "wb") as file:
+        with open(filler, "wb", buffering=0) as file:
             try:
                 while True:
-                    file.write(b"\0" * room.f_frsize)
-                    file.flush()
-            except OSError:
-                pass
+                    file.write(b"\0" * 4096)
+            except OSError as why:
+                self.tap.ok(why.errno == errno.ENOSPC, "the store's file system is full", why)
         refused, made = None, []
         for number in range(80000, 80400):
             try:

@@ -133,6 +133,17 @@ static void a_broken_generator_is_an_answer_and_not_a_hang(void **state)
 	assert_none_to_take();
 }
 
+static void a_claimed_spi_is_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(spi_claim(pool, 4711, &owner_a), 0);
+	assert_ptr_equal(spi_owner(pool, 4711), &owner_a);
+	assert_int_equal(spi_claim(pool, 4711, &owner_b), -EEXIST);
+	assert_ptr_equal(spi_owner(pool, 4711), &owner_a);
+	spi_release(pool, 4711);
+	assert_int_equal(spi_claim(pool, 4711, &owner_b), -EEXIST); /* it rests */
+}
+
 static void a_released_spi_has_no_owner(void **state)
 {
 	const uint32_t spi = take(&owner_a);
@@ -211,6 +222,7 @@ int main(void)
 		TEST(an_spi_in_use_is_not_taken_again),
 		TEST(D3_the_phones_spis_are_avoided),
 		TEST(a_broken_generator_is_an_answer_and_not_a_hang),
+		TEST(a_claimed_spi_is_taken),
 		TEST(a_released_spi_has_no_owner),
 		TEST(a_released_spi_rests_before_it_is_taken_again),
 		TEST(each_released_spi_rests_for_its_own_time),

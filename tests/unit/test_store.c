@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -283,6 +284,26 @@ static void it_is_one_process_alone(void **state)
 	assert_non_null(strstr(why, "another secagreed"));
 }
 
+/* As a daemon that goes into the background does. */
+static void a_child_goes_on_with_it(void **state)
+{
+	struct store *second;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(put(1, "x"), 0);
+	pid = fork();
+	if (!pid)
+		_exit(put(2, "x") || forget(1) ||
+		      store_open(dir, 100, &second, why, sizeof(why)) != -EADDRINUSE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	reopen();
+	assert_has("2");
+}
+
 static void a_directory_that_cannot_be_is_named(void **state)
 {
 	(void)state;
@@ -392,6 +413,7 @@ int main(void)
 		TEST(a_full_store_refuses_and_recovers),
 		TEST(only_its_user_can_read_it),
 		TEST(it_is_one_process_alone),
+		TEST(a_child_goes_on_with_it),
 		TEST(a_directory_that_cannot_be_is_named),
 		TEST(E13_what_another_boot_left_is_forgotten),
 		TEST(another_version_is_forgotten),
