@@ -140,11 +140,9 @@ static pid_t owner_of(unsigned long inode, char *ret_text, size_t cap)
 
 /* ---- protected ports ---- */
 
-#define MAX_CLIENT_PORTS 256
-
 struct heard {
 	const struct config_listener *listener;
-	bool server[2], client[2][MAX_CLIENT_PORTS]; /* UDP, TCP */
+	bool server[2], client[2][CONFIG_MAX_CLIENT_PORTS]; /* UDP, TCP */
 };
 
 static void hear(const struct waiting *one, void *arg)
@@ -195,7 +193,7 @@ static void look_at_server_port(struct doctor *d, const struct heard *heard, boo
 static void look_at_client_ports(struct doctor *d, const struct heard *heard, bool tcp)
 {
 	const struct config_listener *l = heard->listener;
-	char ip[IP_TEXT_BYTES], ports[8 * MAX_CLIENT_PORTS];
+	char ip[IP_TEXT_BYTES], ports[8 * CONFIG_MAX_CLIENT_PORTS];
 
 	missing_ports(l, heard->client[tcp], ports, sizeof(ports));
 	if (!ports[0])
