@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -45,6 +46,7 @@ class Bed(lab.Lab):
         super().__init__([lab.listener("ims", lab.PCSCF_4)])
         self.before = before
         self.monitor_path = os.path.join(self.directory, "monitor.sock")
+        self.state_path = os.path.join(self.directory, "state")
         self.http_path = os.path.join(self.directory, "http.sock")
         self.user = user
         self.more = (f'monitor {{ path = "{self.monitor_path}" }}\n'
@@ -52,7 +54,8 @@ class Bed(lab.Lab):
 
     def start_daemon(self):
         path = os.path.join(self.directory, "secagreed.conf")
-        text = lab.daemon_config(self.control_path, self.listeners, self.daemon_settings)
+        text = lab.daemon_config(self.control_path, self.listeners,
+                                 {"state-dir": f'"{self.state_path}"'})
         with open(path, "w", encoding="utf-8") as file:
             file.write(self.more + text.replace('user = "root"', f'user = "{self.user}"')
                        .replace('group = "root"', ""))
@@ -118,12 +121,19 @@ def guards_come_back(tap, bed, who):
 def next_one_takes_over(tap, bed, who):
     control = Control(bed.control_path)
     control.call("sa.offer", **OFFER)
-    before = kernel.sa_count(bed.pcscf_host)
+    killed(bed)
+    counts = kernel.sa_count(bed.pcscf_host), Control(bed.control_path).call("sa.list")["total"]
+    tap.ok(counts == (4, 1), f"{who}: the next one goes on with what a killed one left", counts)
+    shutil.rmtree(bed.state_path)
+    killed(bed)
+    count = kernel.sa_count(bed.pcscf_host)
+    tap.ok(count == 0, f"{who}: without its state, it takes them out", count)
+
+
+def killed(bed):
     bed.daemon.process.send_signal(signal.SIGKILL)
     bed.daemon.process.wait()
     bed.start_daemon()
-    tap.ok((before, kernel.sa_count(bed.pcscf_host)) == (4, 0),
-           f"{who}: the next one removes what a killed one left")
 
 
 def monitor_only_reads(tap, bed):
