@@ -107,7 +107,23 @@ static const char *text_of(const struct event_field *field)
 
 /* ---- the log ---- */
 
-/* A text with something in it that separates fields stands in quotation marks. */
+/* A text with something in it that separates fields stands in quotation marks, and cannot end them
+ * itself: it may be a phone's. */
+static void put_text(FILE *f, const char *text)
+{
+	if (text[0] && !strpbrk(text, " =\"\\")) {
+		fputs(text, f);
+		return;
+	}
+	fputc('"', f);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', f);
+		fputc(*text, f);
+	}
+	fputc('"', f);
+}
+
 static void log_event(enum event_name name, const struct event_field *fields)
 {
 	char line[1024] = "";
@@ -118,12 +134,11 @@ static void log_event(enum event_name name, const struct event_field *fields)
 	for (const struct event_field *field = fields; field->name; field++) {
 		const char *text = text_of(field);
 
-		if (!text)
-			fprintf(f, " %s=%" PRIu64, field->name, field->number);
-		else if (text[0] && !strpbrk(text, " =\""))
-			fprintf(f, " %s=%s", field->name, text);
+		fprintf(f, " %s=", field->name);
+		if (text)
+			put_text(f, text);
 		else
-			fprintf(f, " %s=\"%s\"", field->name, text);
+			fprintf(f, "%" PRIu64, field->number);
 	}
 	fclose(f);
 	line[sizeof(line) - 1] = '\0';

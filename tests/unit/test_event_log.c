@@ -76,7 +76,7 @@ static void an_event_is_one_line_of_the_log(void **state)
 	(void)state;
 	assert_string_equal(logged(LOG_WARNING, emit_lost),
 			    "secagreed: level=warning event=set-lost set=0000000000001234 "
-			    "impi=\"a b\"c?\" none=\"\" ue=192.0.2.7 left_s=5 errno=ESRCH "
+			    "impi=\"a b\\\"c?\" none=\"\" ue=192.0.2.7 left_s=5 errno=ESRCH "
 			    "errno=none\n");
 	assert_string_equal(logged(LOG_ERR, emit_lost), "");
 }
