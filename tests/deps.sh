@@ -25,6 +25,7 @@ uthash-dev
 '
 
 deb='
+build-essential
 debhelper
 dpkg-dev
 '
