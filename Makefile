@@ -107,7 +107,7 @@ KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py $(wildcard tests/e2e/*.py)
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
 	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py tests/cli/service.py \
-	tests/package.py \
+	tests/package.py tests/bench/instructions.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
 
 $(BUILD)/san/%.o: %.c
@@ -227,8 +227,7 @@ demo: test-deps
 	$(Q)$(VM) -- tests/demo/demo $(ARGS)
 
 # Both compilers; every unit and host test, instructions counted; a minute of each fuzz target; the
-# kernel tests, in one
-# boot; the demo as the README has it.
+# kernel tests and the demo as the README has it, in two guests.
 test: test-deps
 	$(Q)$(MAKE) all units ktests fuzzers $(BUILD)/bench/instructions
 	$(Q)$(MAKE) CC=clang BUILD=$(BUILD)/clang all

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Does a registration cost more when many are there already? Time, and memory of the daemon."""
+"""Does a registration cost more when many are there already? Time, and memory of the daemon for each
+of those that came since the last size; with the first come tables and the ring of events.
+"""
 
 from results import table
 from stage import Daemon, Host
@@ -39,13 +41,14 @@ def measure(results, rounds, scale):
                     results.add(PART, f"kernel, {addresses}", str(size), turn,
                                 report["seconds"] / report["count"])
             with Host("pcscf") as host, Daemon(host) as daemon:
-                empty_kib = daemon.resident_kib()
+                before, before_kib = 0, daemon.resident_kib()
                 for size, report in _fill(
                         lambda *o: daemon.load("--in-flight", 64, *o, "offer"), addresses, sizes):
                     results.add(PART, f"secagreed, {addresses}", str(size), turn,
                                 report["seconds"] / report["count"])
                     results.add(PART, f"memory, {addresses}", str(size), turn,
-                                (daemon.resident_kib() - empty_kib) * 1024 / size)
+                                (daemon.resident_kib() - before_kib) * 1024 / (size - before))
+                    before, before_kib = size, daemon.resident_kib()
 
 
 def _sizes_seen(results, subject):

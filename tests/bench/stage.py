@@ -25,6 +25,7 @@ import netns  # noqa: E402
 PCSCF = "192.0.2.1"
 PHONES_NET = "10.0.0.0/8"
 NAT = "203.0.113.9"
+MEMORY = "/dev/shm"  # a tmpfs, as /run is where the state is in real life
 START_LIMIT_S = 120
 IDLE_LIMIT_S = 10
 
@@ -105,7 +106,7 @@ class Daemon:
 
     def __init__(self, host, policies="shared"):
         self.host = host
-        self.directory = tempfile.mkdtemp(prefix="secagree-bench-")
+        self.directory = tempfile.mkdtemp(prefix="secagree-", dir=MEMORY)
         self.socket = os.path.join(self.directory, "control.sock")
         config = os.path.join(self.directory, "secagreed.conf")
         with open(config, "w", encoding="utf-8") as file:
@@ -132,8 +133,9 @@ class Daemon:
         return self.host.measure("load", "--socket", self.socket, *options)
 
     def resident_kib(self):
+        """Memory of its own. What it has mapped of the state is on the tmpfs in any case."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
-            return int(re.search(r"VmRSS:\s*(\d+)", file.read())[1])
+            return int(re.search(r"RssAnon:\s*(\d+)", file.read())[1])
 
     def __enter__(self):
         return self
