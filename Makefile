@@ -260,6 +260,9 @@ install: all
 	install -m 0644 README.md LICENSE conf/secagreed.conf $(DESTDIR)$(PREFIX)/share/doc/secagreed
 	install -d $(DESTDIR)$(PREFIX)/share/doc/secagreed/kamailio
 	install -m 0644 conf/kamailio/* $(DESTDIR)$(PREFIX)/share/doc/secagreed/kamailio
+	install -d $(DESTDIR)$(PREFIX)/share/doc/secagreed/opensips
+	install -m 0644 conf/opensips/opensips.cfg conf/opensips/sec_agree.py \
+		$(DESTDIR)$(PREFIX)/share/doc/secagreed/opensips
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m 0644 conf/systemd/secagreed.socket $(DESTDIR)$(UNITDIR)
 	sed 's|=/usr/sbin/|=$(PREFIX)/sbin/|' conf/systemd/secagreed.service \
