@@ -52,9 +52,9 @@ def transport_of_request(response):
 def identity(message, impu):
     """What goes into P-Asserted-Identity (TS 24.229 5.2.6.3): what the phone prefers, if it is
     registered over this set, or else the first one that is."""
-    preferred = re.search(r"<([^>]*)>|([^<>\s;]+)", values(message, "P-Preferred-Identity"))
-    preferred = preferred and (preferred[1] or preferred[2])
-    return preferred if preferred in impu else (impu or [""])[0]
+    header = values(message, "P-Preferred-Identity")
+    preferred = re.search(r"<([^>]*)>", header) or re.match(r"([^\s;,]+)", header)
+    return preferred[1] if preferred and preferred[1] in impu else (impu or [""])[0]
 
 
 def variables(message, answer):

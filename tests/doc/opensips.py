@@ -85,7 +85,8 @@ def check_call(method, params):
 def check_functions(cfg):
     called = re.findall(r'python_exec\("(\w+)", \$\(mb\{s\.b64encode\}\)\)', cfg)
     functions = {name for name in vars(sec_agree.PCscf) if re.match("request|response", name)}
-    T.ok(sorted(called) == sorted(functions), "each function of sec_agree.py is called once", *called)
+    T.ok(sorted(called) == sorted(functions), "each function of sec_agree.py is called once",
+         *called)
     daemon = Daemon()
     for name in sorted(functions):
         told = asked(name, daemon)
