@@ -63,7 +63,7 @@ def variables(message, answer):
     return {
         "why": answer.get("why", ""),
         "set": answer.get("set", ""),
-        "edited": edited(text_of(answer["message_base64"])),
+        "edited": edited(text_of(answer.get("message_base64", ""))),
         "from": str(answer.get("send_from", {}).get("port", "")),
         "to": str(answer.get("send_to", {}).get("port", "")),
         "code": str(reply.get("code", "")),

@@ -113,6 +113,12 @@ def check_identity():
     T.ok(sec_agree.identity(prefers, []) == "", "without a registration there is none")
 
 
+def check_drop():
+    told = sec_agree.variables(RESPONSE, {"verdict": "drop", "why": "a test"})
+    T.ok(told["verdict"] == "drop" and told["edited"] == "",
+         "an answer without a message puts no header in", told)
+
+
 def check_no_daemon():
     sec_agree.SOCKET = os.path.join(HERE, "there-is-no-socket")
     told = asked("request_from_phone", None)
@@ -140,6 +146,7 @@ def main():
     check_cfg(cfg)
     check_functions(cfg)
     check_identity()
+    check_drop()
     check_no_daemon()
     return T.finish()
 
