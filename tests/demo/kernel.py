@@ -29,8 +29,8 @@ class Sa:
             re.findall(rf"^\t(auth-trunc|enc|aead) (\S+) {KEY}(\d+)?", text, re.M))
         self.encap = re.search(r"encap type (\S+) sport (\d+) dport (\d+)", text)
         self.encap = self.encap and (self.encap[1], int(self.encap[2]), int(self.encap[3]))
-        self.sel_src, self.sel_dst, rest = re.search(r"\bsel src (\S+) dst (\S+)(.*)",
-                                                     text).groups()
+        selector = re.search(r"\bsel src (\S+) dst (\S+)(.*)", text)  # others' may have none
+        self.sel_src, self.sel_dst, rest = selector.groups() if selector else ("", "", "")
         ports = dict(re.findall(r"(sport|dport) (\d+)", rest))
         self.sport, self.dport = int(ports.get("sport", 0)), int(ports.get("dport", 0))
         self.sel_proto = (re.search(r"\bproto (\S+)", rest) or [None, None])[1]
