@@ -34,8 +34,8 @@ dpkg-dev
 # tests: qemu-system-x86, busybox-static, cpio, kmod, xz-utils. python3-cryptography: AES for the
 # home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2. nftables,
 # conntrack: a real NAT. kamailio: the P-CSCF of tests/e2e; -redis-modules (ndb_redis),
-# -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads. sip-tester (SIPp),
-# strongswan-charon, strongswan-swanctl, tshark: a phone, an IKE daemon and a reader of ESP that others
+# -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads.
+# strongswan-charon, strongswan-swanctl, tshark: an IKE daemon and a reader of ESP that others
 # have written.
 test='
 busybox-static
@@ -61,7 +61,6 @@ python3
 python3-cryptography
 qemu-system-x86
 redis-tools
-sip-tester
 socat
 strace
 strongswan-charon
