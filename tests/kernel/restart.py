@@ -9,6 +9,7 @@ of descriptors refuse what they must and lose nothing; strangers' objects are un
 """
 
 import errno
+import contextlib
 import os
 import shutil
 import signal
@@ -345,7 +346,10 @@ class Restart:
     def udp_sockets(self):
         """The daemon's, by inode."""
         where = f"/proc/{self.bed.daemon.pid}/fd"
-        found = [os.stat(os.path.join(where, fd)).st_ino for fd in os.listdir(where)]
+        found = []
+        for fd in os.listdir(where):
+            with contextlib.suppress(FileNotFoundError):  # a connection that has just gone
+                found.append(os.stat(os.path.join(where, fd)).st_ino)
         with open(f"/proc/{self.bed.daemon.pid}/net/udp", encoding="ascii") as file:
             bound = {int(line.split()[9]) for line in file.readlines()[1:]}
         return sorted(bound & set(found))
