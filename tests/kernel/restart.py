@@ -9,11 +9,9 @@ of descriptors refuse what they must and lose nothing; strangers' objects are un
 """
 
 import errno
-import contextlib
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -53,48 +51,6 @@ def member(number, pcscf=lab.PCSCF_4, **more):
             "security_client": "ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;"
                                f"spi-c={100000 + 2 * number};spi-s={100001 + 2 * number};"
                                "port-c=7000;port-s=7001", **KEYS, **more}
-
-
-class Manager:
-    """What a service manager does with descriptors: it keeps what one run gives it for the next."""
-
-    def __init__(self, directory):
-        self.path = os.path.join(directory, "notify.sock")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        self.socket.setblocking(False)
-        self.kept = []  # descriptors
-        self.said = []
-
-    def listen(self):
-        while True:
-            try:
-                text, fds, _, _ = socket.recv_fds(self.socket, 4096, 4)
-            except BlockingIOError:
-                return
-            self.said.append(text.decode())
-            for fd in fds:
-                if any(os.path.sameopenfile(fd, one) for one in self.kept):
-                    os.close(fd)
-                else:
-                    self.kept.append(fd)
-
-    def start(self, bed):
-        """A run that inherits what is kept."""
-        moves = "".join(f" {3 + at}<&{fd}" for at, fd in enumerate(self.kept))
-        script = (f"export NOTIFY_SOCKET={self.path} LISTEN_FDS={len(self.kept)} LISTEN_PID=$$; "
-                  f'exec "$0" "$@"{moves}')
-        bed.start_daemon("sh", "-c", script, os.path.join(lab.BUILD, "secagreed"),
-                         pass_fds=self.kept)
-        self.listen()
-
-    def inodes(self):
-        return [os.fstat(fd).st_ino for fd in self.kept]
-
-    def close(self):
-        for fd in self.kept:
-            os.close(fd)
-        self.socket.close()
 
 
 class Restart:
@@ -343,42 +299,6 @@ class Restart:
         self.tap.ok(self.sets().keys() == before | {made}, "and takes nothing from the next one")
         self.audit_is_clean("neither in the kernel")
 
-    def udp_sockets(self):
-        """The daemon's, by inode."""
-        where = f"/proc/{self.bed.daemon.pid}/fd"
-        found = []
-        for fd in os.listdir(where):
-            with contextlib.suppress(FileNotFoundError):  # a connection that has just gone
-                found.append(os.stat(os.path.join(where, fd)).st_ino)
-        with open(f"/proc/{self.bed.daemon.pid}/net/udp", encoding="ascii") as file:
-            bound = {int(line.split()[9]) for line in file.readlines()[1:]}
-        return sorted(bound & set(found))
-
-    def kept_descriptors(self):
-        """The socket for ESP in UDP lives on while no daemon holds it."""
-        manager = Manager(self.bed.directory)
-        self.bed.daemon.end()
-        manager.start(self.bed)
-        first = self.udp_sockets()
-        self.tap.ok(len(first) == 1 and manager.inodes() == first,
-                    "the service manager is given the socket for ESP in UDP", first,
-                    manager.inodes(), *manager.said)
-        self.bed.daemon.end(signal.SIGKILL)
-        manager.start(self.bed)
-        self.tap.ok(self.udp_sockets() == first and manager.inodes() == first,
-                    "the next run inherits it", first, self.udp_sockets(), manager.inodes())
-        self.bed.listeners[0] = lab.listener("ims", lab.PCSCF_4, encap_port=4501,
-                                             modes=("trans", "UDP-enc-tun"))
-        self.bed.daemon.end()
-        manager.said.clear()
-        manager.start(self.bed)
-        self.tap.ok(len(self.udp_sockets()) == 1 and self.udp_sockets() != first and
-                    "FDSTOREREMOVE=1\nFDNAME=esp-in-udp" in manager.said,
-                    "one of a port that is gone is given back", self.udp_sockets(), *manager.said)
-        self.connect()
-        self.audit_is_clean("the sets are what they were")
-        manager.close()
-
     def flush(self):
         self.bed.daemon.end()
         foreign = self.foreign()
@@ -399,7 +319,6 @@ class Restart:
         self.changed_configuration()
         self.full()
         self.descriptors()
-        self.kept_descriptors()
         self.flush()
 
 
@@ -413,8 +332,7 @@ def small_file_system(bed):
 
 def main():
     tap = Tap()
-    listeners = [lab.listener("ims", lab.PCSCF_4, modes=("trans", "UDP-enc-tun")),
-                 lab.listener("second", SECOND)]
+    listeners = [lab.listener("ims", lab.PCSCF_4), lab.listener("second", SECOND)]
     with lab.Lab(listeners) as bed:
         small_file_system(bed)
         bed.make_hosts()

@@ -15,7 +15,6 @@
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
-#include "daemon/inherit.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/sip_flow.h"
@@ -86,7 +85,7 @@ int main(int argc, char **argv)
 	}
 	timer_use_loop(loop);
 	dispatch_init();
-	inherit_sockets();
+	listen_inherit();
 	world_start(NULL);
 	d = (struct daemon){.config = &config,
 			    .xfrm = &fake_xfrm,
