@@ -104,7 +104,8 @@ UNITS    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 KTESTS   := $(patsubst tests/kernel/%.c,%,$(wildcard tests/kernel/ktest_*.c))
 UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
-	$(wildcard tests/kernel/*.sh tests/kernel/*.py) tests/cli/live.py $(wildcard tests/e2e/*.py)
+	$(filter-out tests/kernel/kill.py,$(wildcard tests/kernel/*.sh tests/kernel/*.py)) \
+	tests/cli/live.py $(wildcard tests/e2e/*.py)
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
 	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py tests/cli/service.py \
 	tests/package.py tests/bench/instructions.py \
