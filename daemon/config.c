@@ -377,7 +377,7 @@ static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *co
 		const char *text = cfg_getnstr(cfg, key, i);
 		size_t k = 0;
 
-		while (names[k] && strcmp(text, names[k]))
+		while (names[k] && strcmp(text, names[k]) != 0)
 			k++;
 		if (!names[k])
 			return wrong(cfg, key, "%s: \"%s\" is unknown", key, text);
@@ -785,7 +785,7 @@ static int read_state_dir(cfg_t *cfg, struct config *c)
 
 static int read_top(cfg_t *cfg, struct config *c)
 {
-	int allow_key_export;
+	int allow_key_export = 0;
 
 	if (word_value(cfg, "allow-key-export", ON_OFF, &allow_key_export) < 0 ||
 	    word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
@@ -814,11 +814,9 @@ static int read_file(const char *path, char **ret)
 		err = -ENOMEM;
 	else if (!file)
 		err = -errno;
-	else
-		n = fread(text, 1, MAX_FILE_BYTES, file);
-	if (!err && ferror(file))
+	else if ((n = fread(text, 1, MAX_FILE_BYTES, file)) < MAX_FILE_BYTES && ferror(file))
 		err = errno ? -errno : -EIO;
-	else if (!err && !feof(file))
+	else if (!feof(file))
 		err = -EFBIG;
 	if (file)
 		fclose(file);

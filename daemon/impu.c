@@ -67,10 +67,10 @@ bool impu_remove(char *list, const char *identity)
 {
 	char *head = find(list, identity);
 
-	if (!head && !*end_of_registration(list))
-		head = list;
 	if (head)
 		cut(list, head);
+	else if (!*end_of_registration(list))
+		cut(list, list);
 	return *list;
 }
 

@@ -391,7 +391,6 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	status = EXIT_SUCCESS;
 	if (read_config(&options, &config) < 0)
 		return EXIT_FAILURE;
 	if (options.check_config) {

@@ -36,6 +36,7 @@ static void free_entry(struct sip_pending *entry)
 
 static void remove_entry(struct sip_pending_table *table, struct sip_pending *entry)
 {
+	/* An entry in the hash has a head: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	HASH_DEL(table->entries, entry);
 	DL_DELETE(table->queues[entry->rank], entry);
 	table->bytes -= entry->bytes;

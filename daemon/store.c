@@ -345,9 +345,8 @@ static int open_dir(struct store *s, const char *dir, char *ret_why, size_t why_
 {
 	int err = 0;
 
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		err = -errno;
-	else if ((s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+	if ((mkdir(dir, 0700) < 0 && errno != EEXIST) ||
+	    (s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		err = -errno;
 	else if (flock(s->dir_fd, LOCK_EX | LOCK_NB) < 0)
 		err = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;

@@ -30,7 +30,8 @@ debhelper
 dpkg-dev
 '
 
-# clang: the second compiler. libclang-rt-14-dev: its sanitizers and libFuzzer. The kernel for the
+# clang: the second compiler. libclang-rt-14-dev: its sanitizers and libFuzzer. clang-tidy, cppcheck,
+# valgrind: tests/analyse.py. The kernel for the
 # tests: qemu-system-x86, busybox-static, cpio, kmod, xz-utils. python3-cryptography: AES for the
 # home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2. nftables,
 # conntrack: a real NAT. kamailio: the P-CSCF of tests/e2e; -redis-modules (ndb_redis),
@@ -40,8 +41,10 @@ dpkg-dev
 test='
 busybox-static
 clang
+clang-tidy
 conntrack
 cpio
+cppcheck
 curl
 g++
 iproute2

@@ -144,7 +144,7 @@ static struct ip_addr read_template_address(const xfrm_address_t *address, int f
 {
 	static const xfrm_address_t none;
 
-	if (!memcmp(address, &none, sizeof(none)))
+	if (!memcmp(address->a6, none.a6, sizeof(none.a6)))
 		family = AF_UNSPEC;
 	return msg_read_address(address, family);
 }

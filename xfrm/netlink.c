@@ -66,7 +66,7 @@ void netlink_set_buffer(int fd, int option, size_t bytes)
 
 int netlink_open(int protocol, struct netlink_port *ret)
 {
-	struct netlink_port port;
+	struct netlink_port port = { .fd = -1 };
 	int one = 1;
 	int err = netlink_socket(protocol, &port);
 

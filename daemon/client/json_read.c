@@ -204,8 +204,8 @@ static int read_number(struct reader *r, uint32_t *ret)
 
 static int read_text(struct reader *r, uint32_t *ret)
 {
-	const char *text;
-	size_t n;
+	const char *text = NULL;
+	size_t n = 0;
 
 	if (read_string(r, &text, &n) < 0 || new_node(r, NODE_TEXT, ret) < 0)
 		return r->err;

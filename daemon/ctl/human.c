@@ -225,7 +225,7 @@ void human_table(FILE *f, const json_t *rows, const struct human_column *columns
 	json_t *row;
 	size_t i;
 
-	for (size_t c = 0; columns[c].title && c < HUMAN_MAX_COLUMNS; c++)
+	for (size_t c = 0; c < HUMAN_MAX_COLUMNS && columns[c].title; c++)
 		widths[c] = column_width(rows, &columns[c]);
 	print_row(f, NULL, columns, widths, indent);
 	json_array_foreach (rows, i, row)
