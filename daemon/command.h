@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "daemon/audit.h"
+#include "daemon/conn_count.h"
 #include "daemon/params.h"
 #include "daemon/sa_table.h"
 
@@ -22,6 +23,14 @@ enum call_result {
 	CALL_RESULTS,
 };
 
+/* What is no call at all, for the counters. */
+enum call_fault {
+	CALL_NO_JSON,    /* brackets, and no JSON in them */
+	CALL_NO_REQUEST, /* JSON, but no request, or a batch without measure */
+	CALL_NO_METHOD,  /* of a method that there is not */
+	CALL_FAULTS,
+};
+
 #define COMMAND_MAX 64
 
 struct daemon {
@@ -33,6 +42,8 @@ struct daemon {
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
 	uint64_t calls[COMMAND_MAX][CALL_RESULTS]; /* by row of COMMANDS */
+	uint64_t faults[CALL_FAULTS];
+	struct conn_count conns[CONN_DOORS];
 	bool caller_reads; /* during a call: it came in by the monitor socket */
 	const struct ucred *peer; /* during a call: who asks; NULL = by RESP2 or HTTP */
 	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */

@@ -41,6 +41,33 @@ static json_t *refused_json(const struct daemon *d)
 	return json;
 }
 
+static json_t *ended_json(const struct conn_count *count)
+{
+	json_t *json = json_object();
+
+	for (unsigned end = 0; end < CONN_ENDS; end++)
+		json_object_set_new(json, conn_end_word((enum conn_end)end),
+				    json_integer((json_int_t)count->ended[end]));
+	return json;
+}
+
+static json_t *connections_json(const struct daemon *d)
+{
+	json_t *json = json_object();
+
+	for (unsigned door = 0; door < CONN_DOORS; door++) {
+		const struct conn_count *count = &d->conns[door];
+
+		json_object_set_new(json, conn_door_word((enum conn_door)door),
+				    json_pack("{s:I, s:I, s:I, s:o}", "open",
+					      (json_int_t)conn_count_open(count), "opened",
+					      (json_int_t)count->opened, "full",
+					      (json_int_t)count->full, "ended",
+					      ended_json(count)));
+	}
+	return json;
+}
+
 int command_daemon_status(struct daemon *d, const json_t *params, json_t **ret,
 			  struct refusal *refusal)
 {
@@ -52,11 +79,11 @@ int command_daemon_status(struct daemon *d, const json_t *params, json_t **ret,
 	for (size_t i = 0; i < d->config->listener_count; i++)
 		json_array_append_new(listeners, listener_json(&d->config->listeners[i]));
 	xfrm_sent(d->xfrm, &datagrams, &messages);
-	*ret = json_pack("{s:s, s:i, s:I, s:o, s:o, s:{s:I, s:I}, s:o}", "version",
+	*ret = json_pack("{s:s, s:i, s:I, s:o, s:o, s:o, s:{s:I, s:I}, s:o}", "version",
 			 SECAGREED_VERSION, "pid", (int)getpid(), "uptime_s", (json_int_t)uptime_s,
-			 "sets", sets_json(d->table), "refused", refused_json(d), "netlink",
-			 "datagrams", (json_int_t)datagrams, "messages", (json_int_t)messages,
-			 "listeners", listeners);
+			 "sets", sets_json(d->table), "refused", refused_json(d), "connections",
+			 connections_json(d), "netlink", "datagrams", (json_int_t)datagrams,
+			 "messages", (json_int_t)messages, "listeners", listeners);
 	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
 }
 

@@ -5,9 +5,10 @@
  * close their sending half and still get their answers.
  *
  * Nothing waits for a client: one that does not read its answers has its next requests wait, one
- * that does not read its events loses some and is told how many. What cannot be framed ends the
- * connection after one last answer; no other notices. HTTP connections, which strangers may reach,
- * have a time by which a request must be there.
+ * that does not read its events loses some and is told how many, and one that reads nothing at all
+ * is left after a while. What cannot be framed ends the connection after one last answer; no other
+ * notices. A request that has begun must be there in time. Between two requests a client may be
+ * silent for ever, but for HTTP, whose doors strangers may reach.
  *
  * Input carries keys, and so may output (sa.export_keys). Input is kept in a buffer of the
  * connection's own and wiped; output is libevent's, which wipes what it frees (conn_init). What is
@@ -22,6 +23,7 @@
 #include "daemon/log.h"
 #include "daemon/resp.h"
 #include "daemon/rpc.h"
+#include "daemon/timer.h"
 #include "daemon/wipe.h"
 
 #include <errno.h>
@@ -34,7 +36,8 @@
 #define IN_MAX          (FRAME_JSON_MAX_BYTES + FRAME_HTTP_MAX_HEAD_BYTES)
 #define OUT_HIGH_BYTES  (1024 * 1024)
 #define OUT_EVENT_BYTES (256 * 1024) /* events are written as long as less than this waits */
-#define HTTP_REQUEST_S  30           /* from one answer, or the start, to the next request */
+#define REQUEST_S       30           /* from its first byte; HTTP: from the answer before it */
+#define UNREAD_S        60           /* in which the client reads nothing of what waits for it */
 
 struct conn {
 	struct daemon *daemon;
@@ -44,7 +47,8 @@ struct conn {
 	void (*closed)(struct conn *conn, void *arg);
 	void *arg;
 	struct event *reader, *writer;
-	struct event *deadline; /* HTTP only */
+	struct timer deadline;
+	enum conn_end due; /* why the deadline is there; CONN_ENDS = there is none */
 
 	/* Cuts a request off @in and answers it: the bytes that it took, 0 = more are needed, or
 	 * -errno, and the last answer is written. NULL before the first byte. */
@@ -60,19 +64,19 @@ struct conn {
 	size_t in_len, in_cap;
 	struct evbuffer *out;
 	bool eof;     /* the peer sends no more; what it sent is still answered */
-	bool closing; /* no more requests are taken */
+	bool closing; /* no more requests are taken ... */
+	enum conn_end why; /* ... for this reason */
 };
 
 void conn_free(struct conn *c)
 {
 	if (!c)
 		return;
+	timer_stop(&c->deadline);
 	if (c->reader)
 		event_free(c->reader);
 	if (c->writer)
 		event_free(c->writer);
-	if (c->deadline)
-		event_free(c->deadline);
 	if (c->out)
 		evbuffer_free(c->out);
 	if (c->in)
@@ -83,10 +87,21 @@ void conn_free(struct conn *c)
 	free(c);
 }
 
-static void conn_end(struct conn *c)
+static void conn_end(struct conn *c, enum conn_end why)
 {
+	c->daemon->conns[c->door].ended[why]++;
+	log_line(LOG_DEBUG, "connection-ended door=%s why=%s pid=%ld", conn_door_word(c->door),
+		 conn_end_word(why), (long)c->peer.pid);
 	c->closed(c, c->arg);
 	conn_free(c);
+}
+
+/* When what waits to be written is written, the connection ends. The first reason is the one. */
+static void conn_close(struct conn *c, enum conn_end why)
+{
+	if (!c->closing)
+		c->why = why;
+	c->closing = true;
 }
 
 /* Frees @bytes. An answer that cannot be written ends the connection, or the next would be taken
@@ -94,7 +109,7 @@ static void conn_end(struct conn *c)
 static void put(struct conn *c, char *bytes, size_t n)
 {
 	if (bytes && evbuffer_add(c->out, bytes, n) < 0)
-		c->closing = true;
+		conn_close(c, CONN_FAILED);
 	wipe_free(bytes);
 }
 
@@ -102,8 +117,34 @@ static void put_line(struct conn *c, char *text)
 {
 	if (text && (evbuffer_add(c->out, text, strlen(text)) < 0 ||
 		     evbuffer_add(c->out, "\n", 1) < 0))
-		c->closing = true;
+		conn_close(c, CONN_FAILED);
 	wipe_free(text);
+}
+
+/* ---- time ---- */
+
+static void on_deadline(void *arg)
+{
+	struct conn *c = arg;
+
+	conn_end(c, c->due);
+}
+
+/* The client has done something: whatever it is to do next, it has its time anew. */
+static void restart_deadline(struct conn *c)
+{
+	if (c->due != CONN_ENDS)
+		timer_stop(&c->deadline);
+	c->due = CONN_ENDS;
+}
+
+/* It ends for @due unless the client does something; the time runs from when that began. */
+static void set_deadline(struct conn *c, enum conn_end due, unsigned in_s)
+{
+	if (c->due == due)
+		return;
+	c->due = due;
+	timer_arm(&c->deadline, clock_monotonic_ms() + in_s * 1000);
 }
 
 /* ---- framings ---- */
@@ -137,20 +178,14 @@ static long take_resp(struct conn *c, const char *in, size_t len)
 	if (n > 0) {
 		reply = resp_handle(c->daemon, &c->frame.resp, in, &bytes, &quit);
 		put(c, reply, bytes);
-		c->closing |= quit;
+		if (quit)
+			conn_close(c, CONN_LEFT);
 		memset(&c->frame.resp, 0, sizeof(c->frame.resp));
 	} else if (n < 0) {
 		reply = resp_protocol_error(c->frame.resp.fault, &bytes);
 		put(c, reply, bytes);
 	}
 	return n;
-}
-
-static void set_deadline(struct conn *c)
-{
-	static const struct timeval LATER = { .tv_sec = HTTP_REQUEST_S };
-
-	event_add(c->deadline, &LATER);
 }
 
 static long take_http(struct conn *c, const char *in, size_t len)
@@ -164,9 +199,9 @@ static long take_http(struct conn *c, const char *in, size_t len)
 		reply = http_handle(c->daemon, &c->frame.http, in, c->door == CONN_HTTP, &bytes,
 				    &close);
 		put(c, reply, bytes);
-		c->closing |= close || !reply;
+		if (close || !reply)
+			conn_close(c, reply ? CONN_LEFT : CONN_FAILED);
 		memset(&c->frame.http, 0, sizeof(c->frame.http));
-		set_deadline(c);
 	} else if (n < 0) {
 		reply = http_refusal(c->frame.http.status, &bytes);
 		put(c, reply, bytes);
@@ -174,18 +209,17 @@ static long take_http(struct conn *c, const char *in, size_t len)
 	return n;
 }
 
+static bool speaks_http(enum conn_door door)
+{
+	return door == CONN_HTTP || door == CONN_METRICS;
+}
+
 static void choose_framing(struct conn *c, char first)
 {
-	switch (c->door) {
-	case CONN_CONTROL:
-	case CONN_MONITOR:
-		c->take = first == '*' ? take_resp : take_json;
-		break;
-	case CONN_HTTP:
-	case CONN_METRICS:
+	if (speaks_http(c->door))
 		c->take = take_http;
-		break;
-	}
+	else
+		c->take = first == '*' ? take_resp : take_json;
 }
 
 /* ---- input ---- */
@@ -213,9 +247,13 @@ static void handle_input(struct conn *c)
 			break;
 		at += (size_t)n;
 	}
-	c->closing |= n < 0;
-	if (at)
+	if (n < 0)
+		conn_close(c, CONN_BAD_FRAME);
+	if (at) {
 		consume(c, at);
+		if (c->due == CONN_SLOW) /* requests do not make up for answers unread */
+			restart_deadline(c);
+	}
 }
 
 /* -ENOBUFS: the peer sends more than a request may have. The old buffer is wiped. */
@@ -273,15 +311,32 @@ static void put_events(struct conn *c)
 
 /* ---- turns of the loop ---- */
 
+/* White space between JSON values begins none. */
+static bool request_begun(const struct conn *c)
+{
+	return c->in_len && (c->take != take_json || c->frame.json.begun);
+}
+
+static void watch_clock(struct conn *c, size_t pending)
+{
+	if (pending)
+		set_deadline(c, CONN_UNREAD, UNREAD_S);
+	else if (speaks_http(c->door) || request_begun(c))
+		set_deadline(c, CONN_SLOW, REQUEST_S);
+	else
+		restart_deadline(c);
+}
+
 /* Wait for what is due: room in the peer's buffer, or its next bytes. */
 static void conn_wait(struct conn *c)
 {
 	const size_t pending = evbuffer_get_length(c->out);
 
 	if (!pending && (c->closing || c->eof)) {
-		conn_end(c);
+		conn_end(c, c->closing ? c->why : CONN_LEFT);
 		return;
 	}
+	watch_clock(c, pending);
 	if (pending)
 		event_add(c->writer, NULL);
 	else
@@ -294,8 +349,14 @@ static void conn_wait(struct conn *c)
 
 static bool conn_write(struct conn *c)
 {
-	return !evbuffer_get_length(c->out) || evbuffer_write(c->out, c->fd) >= 0 ||
-	       errno == EAGAIN || errno == EINTR;
+	int n;
+
+	if (!evbuffer_get_length(c->out))
+		return true;
+	n = evbuffer_write(c->out, c->fd);
+	if (n > 0)
+		restart_deadline(c);
+	return n >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
 /* Answer what is there as far as the peer reads the answers. */
@@ -305,7 +366,7 @@ static void conn_run(struct conn *c)
 
 	do {
 		if (!conn_write(c)) {
-			conn_end(c);
+			conn_end(c, CONN_LEFT); /* without waiting for its answers */
 			return;
 		}
 		before = c->in_len;
@@ -328,14 +389,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (make_room(c) < 0) {
-		conn_end(c);
+		conn_end(c, CONN_FAILED);
 		return;
 	}
 	n = read(fd, c->in + c->in_len, c->in_cap - c->in_len);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
-		conn_end(c);
+		conn_end(c, CONN_LEFT); /* with answers unread */
 		return;
 	}
 	c->eof = n == 0;
@@ -350,13 +411,6 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	conn_run(arg);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	conn_end(arg);
-}
-
 void conn_init(void)
 {
 	event_set_mem_functions(malloc, wipe_realloc, wipe_free);
@@ -365,12 +419,7 @@ void conn_init(void)
 /* Who may come in is a matter of the socket file; this says who did. */
 static void log_peer(const struct conn *c)
 {
-	static const char *const NAMES[] = {
-		[CONN_CONTROL] = "control", [CONN_MONITOR] = "monitor", [CONN_HTTP] = "http",
-		[CONN_METRICS] = "metrics",
-	};
-
-	log_line(LOG_DEBUG, "connection door=%s pid=%ld uid=%lu gid=%lu", NAMES[c->door],
+	log_line(LOG_DEBUG, "connection door=%s pid=%ld uid=%lu gid=%lu", conn_door_word(c->door),
 		 (long)c->peer.pid, (unsigned long)c->peer.uid, (unsigned long)c->peer.gid);
 }
 
@@ -383,11 +432,6 @@ static struct ucred peer_of(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) < 0)
 		peer = (struct ucred){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	return peer;
-}
-
-static bool speaks_http(enum conn_door door)
-{
-	return door == CONN_HTTP || door == CONN_METRICS;
 }
 
 struct conn *conn_new(struct event_base *loop, struct daemon *d, enum conn_door door, int fd,
@@ -407,15 +451,14 @@ struct conn *conn_new(struct event_base *loop, struct daemon *d, enum conn_door 
 	c->out = evbuffer_new();
 	c->reader = event_new(loop, fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->writer = event_new(loop, fd, EV_WRITE, on_writable, c);
-	if (speaks_http(door))
-		c->deadline = evtimer_new(loop, on_deadline, c);
-	if (!c->out || !c->reader || !c->writer || (speaks_http(door) && !c->deadline) ||
-	    event_add(c->reader, NULL) < 0) {
+	timer_init(&c->deadline, on_deadline, c);
+	c->due = CONN_ENDS;
+	if (!c->out || !c->reader || !c->writer || event_add(c->reader, NULL) < 0) {
 		conn_free(c);
 		return NULL;
 	}
 	c->fd = fd;
-	if (c->deadline)
-		set_deadline(c);
+	d->conns[door].opened++;
+	watch_clock(c, 0);
 	return c;
 }

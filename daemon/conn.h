@@ -10,22 +10,14 @@
 #include "daemon/command.h"
 #include "daemon/event.h"
 
-/* What a socket is for. */
-enum conn_door {
-	CONN_CONTROL, /* JSON or RESP2, as the first byte says */
-	CONN_MONITOR, /* the same, without methods that change something */
-	CONN_HTTP,    /* control and metrics over HTTP */
-	CONN_METRICS, /* HTTP without control */
-};
-
 struct conn;
 
 /* Have libevent wipe what it frees. Call once, before any other use of it. */
 void conn_init(void);
 
 /* Serve the connected socket @fd, which is the connection's from here on; on failure it is the
- * caller's still. @closed is called when the connection has ended by itself, before it is freed.
- * NULL when memory is short. */
+ * caller's still. @closed is called when the connection has ended by itself, before it is freed;
+ * why it did is counted in @d. timer_use_loop() comes first. NULL when memory is short. */
 struct conn *conn_new(struct event_base *loop, struct daemon *d, enum conn_door door, int fd,
 		      void (*closed)(struct conn *conn, void *arg), void *arg);
 void conn_free(struct conn *conn);

@@ -83,8 +83,10 @@ static int let_in(struct door *door, int fd)
 		return -ENOMEM;
 	}
 	DL_APPEND(door->visitors, v);
-	if (++door->visitor_count >= door->visitor_max)
+	if (++door->visitor_count >= door->visitor_max) {
 		event_del(door->acceptor); /* the next ones wait in the backlog */
+		door->control->daemon->conns[door->kind].full++;
+	}
 	return 0;
 }
 

@@ -166,6 +166,7 @@ bool dispatch(struct daemon *d, const char *method, json_t *params, json_t **ret
 	bool done;
 
 	if (!command) {
+		d->faults[CALL_NO_METHOD]++;
 		*ret = dispatch_error(DISPATCH_METHOD_NOT_FOUND,
 				      "no such method; daemon.methods lists them");
 		return false;

@@ -3,7 +3,11 @@
  * Just enough of HTTP/1.1 for curl and Prometheus, strictly: a body has a Content-Length or there
  * is none; chunks, folded lines, bare line feeds and expectations are refused with the status that
  * RFC 9110 and 9112 have for it, so that nothing is ever read in two ways. After a refusal the
- * connection is of no more use.
+ * connection is of no more use. Each byte is looked at once, however the stream is cut.
+ *
+ * Not libevent's evhttp: as of 2.1.12 it takes the first of two Content-Lengths, lines that end in
+ * a bare line feed, folded lines, "Content-Length : 2" and "+2"; it has no limit of connections;
+ * and behind it a request has no longer the peer and the buffers of the other two framings.
  */
 #include "daemon/frame_http.h"
 
@@ -168,21 +172,28 @@ static long find_head(struct frame_http *f, const char *data, size_t len)
 	return end != NULL;
 }
 
-long frame_http_next(struct frame_http *f, const char *data, size_t len)
+/* As find_head(), and the head is read. */
+static long take_head(struct frame_http *f, const char *data, size_t len)
 {
-	size_t whole;
+	const long found = find_head(f, data, len);
 	int status;
 
-	if (!f->head_bytes) {
-		const long found = find_head(f, data, len);
-
-		if (found <= 0)
-			return found;
-	}
-	/* again for each piece of a body: @data may have moved since */
+	if (found <= 0)
+		return found;
 	status = read_head(f, (struct span){ data, f->head_bytes });
-	if (status)
-		return fault(f, status);
+	return status ? fault(f, status) : 1;
+}
+
+long frame_http_next(struct frame_http *f, const char *data, size_t len)
+{
+	const long head = f->head_bytes ? 1 : take_head(f, data, len);
+	size_t whole;
+
+	if (head <= 0)
+		return head;
+	/* @data may have moved since the head was read: its first line is "METHOD TARGET ..." */
+	f->method.p = data;
+	f->target.p = data + f->method.n + 1;
 	whole = f->head_bytes + f->body_bytes;
 	return len < whole ? 0 : (long)whole;
 }

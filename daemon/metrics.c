@@ -58,6 +58,50 @@ static void write_requests(const struct metric *m, const struct daemon *d, FILE 
 	}
 }
 
+static void write_faults(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	static const char *const FAULTS[CALL_FAULTS] = {
+		[CALL_NO_JSON] = "no_json",
+		[CALL_NO_REQUEST] = "no_request",
+		[CALL_NO_METHOD] = "no_method",
+	};
+
+	for (unsigned fault = 0; fault < CALL_FAULTS; fault++)
+		fprintf(out, "%s{fault=\"%s\"} %" PRIu64 "\n", m->name, FAULTS[fault],
+			d->faults[fault]);
+}
+
+static void write_open(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	for (unsigned door = 0; door < CONN_DOORS; door++)
+		fprintf(out, "%s{door=\"%s\"} %" PRIu64 "\n", m->name,
+			conn_door_word((enum conn_door)door), conn_count_open(&d->conns[door]));
+}
+
+static void write_opened(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	for (unsigned door = 0; door < CONN_DOORS; door++)
+		fprintf(out, "%s{door=\"%s\"} %" PRIu64 "\n", m->name,
+			conn_door_word((enum conn_door)door), d->conns[door].opened);
+}
+
+static void write_ended(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	for (unsigned door = 0; door < CONN_DOORS; door++) {
+		for (unsigned end = 0; end < CONN_ENDS; end++)
+			fprintf(out, "%s{door=\"%s\",why=\"%s\"} %" PRIu64 "\n", m->name,
+				conn_door_word((enum conn_door)door),
+				conn_end_word((enum conn_end)end), d->conns[door].ended[end]);
+	}
+}
+
+static void write_full(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	for (unsigned door = 0; door < CONN_DOORS; door++)
+		fprintf(out, "%s{door=\"%s\"} %" PRIu64 "\n", m->name,
+			conn_door_word((enum conn_door)door), d->conns[door].full);
+}
+
 static void write_refusals(const struct metric *m, const struct daemon *d, FILE *out)
 {
 	for (unsigned reason = 0; reason < REASON_COUNT; reason++)
@@ -96,6 +140,15 @@ static const struct metric METRICS[] = {
 	{ "secagreed_sets_limit", "gauge", "max-sets of the configuration.", write_max_sets },
 	{ "secagreed_requests_total", "counter", "Requests, by method and how they ended.",
 	  write_requests },
+	{ "secagreed_bad_requests_total", "counter", "What was no call of a method, by its fault.",
+	  write_faults },
+	{ "secagreed_connections", "gauge", "Connections, by door.", write_open },
+	{ "secagreed_connections_opened_total", "counter", "Connections let in, by door.",
+	  write_opened },
+	{ "secagreed_connections_ended_total", "counter", "Connections that ended, and why.",
+	  write_ended },
+	{ "secagreed_door_full_total", "counter",
+	  "How often the last place at a door was taken: the next ones wait.", write_full },
 	{ "secagreed_refusals_total", "counter", "Requests and messages refused, by reason.",
 	  write_refusals },
 	{ "secagreed_events_total", "counter",

@@ -111,8 +111,10 @@ static bool call(struct resp *r, size_t first, json_t **ret)
 		return fail(ret, "the params are one argument, a JSON object");
 	if (text.n) {
 		params = parse_params(text, why, sizeof(why));
-		if (!params)
+		if (!params) {
+			r->daemon->faults[CALL_NO_JSON]++;
 			return fail(ret, why);
+		}
 	}
 	done = dispatch(r->daemon, method, params, ret);
 	json_decref(params);

@@ -20,6 +20,12 @@ static json_t *error_reply(json_t *id, enum dispatch_code code, const char *mess
 	return reply(id, "error", dispatch_error(code, message));
 }
 
+static json_t *no_request(struct daemon *d, json_t *id, const char *why)
+{
+	d->faults[CALL_NO_REQUEST]++;
+	return error_reply(id, DISPATCH_INVALID_REQUEST, why);
+}
+
 static bool is_id(const json_t *id)
 {
 	return json_is_string(id) || json_is_number(id) || json_is_null(id);
@@ -43,9 +49,9 @@ static json_t *one(struct daemon *d, json_t *request)
 	bool done;
 
 	if (!is_request(request))
-		return error_reply(id && is_id(id) ? id : json_null(), DISPATCH_INVALID_REQUEST,
-				   "a request is an object with \"jsonrpc\":\"2.0\" and a "
-				   "\"method\"");
+		return no_request(d, id && is_id(id) ? id : json_null(),
+				  "a request is an object with \"jsonrpc\":\"2.0\" and a "
+				  "\"method\"");
 	done = dispatch(d, json_string_value(json_object_get(request, "method")),
 			json_object_get(request, "params"), &answer);
 	if (id)
@@ -65,16 +71,14 @@ static json_t *batch(struct daemon *d, json_t *requests)
 	size_t i, bytes = 0;
 
 	if (!json_array_size(requests) || json_array_size(requests) > RPC_MAX_BATCH)
-		return error_reply(json_null(), DISPATCH_INVALID_REQUEST,
-				   "a batch has 1 to 256 requests");
+		return no_request(d, json_null(), "a batch has 1 to 256 requests");
 	replies = json_array();
 	json_array_foreach(requests, i, request) {
 		if (bytes < RPC_MAX_BATCH_BYTES || !awaits_reply(request))
 			answer = one(d, request);
 		else
-			answer = error_reply(json_object_get(request, "id"),
-					     DISPATCH_INVALID_REQUEST,
-					     "the answers of this batch are too long: send fewer");
+			answer = no_request(d, json_object_get(request, "id"),
+					    "the answers of this batch are too long: send fewer");
 		if (!answer)
 			continue;
 		bytes += json_dumpb(answer, NULL, 0, JSON_COMPACT);
@@ -103,8 +107,10 @@ char *rpc_handle(struct daemon *d, const char *text, size_t len)
 	json_t *request = dispatch_parse(text, len, why, sizeof(why));
 	json_t *answer;
 
-	if (!request)
+	if (!request) {
+		d->faults[CALL_NO_JSON]++;
 		return rpc_parse_error(why);
+	}
 	answer = json_is_array(request) ? batch(d, request) : one(d, request);
 	json_decref(request);
 	return answer ? dispatch_text(answer) : NULL;

@@ -76,6 +76,21 @@ static void a_request_of_single_bytes_is_the_same(void **state)
 	assert_int_equal(frame_http_next(&frame, TEXT, sizeof(TEXT) - 1), sizeof(TEXT) - 1);
 }
 
+static void a_head_is_read_once(void **state)
+{
+	char text[] = POST "\r\n{}", moved[sizeof(text)];
+	struct frame_http frame = {0};
+
+	(void)state;
+	assert_int_equal(frame_http_next(&frame, text, sizeof(text) - 3), 0);
+	memcpy(moved, text, sizeof(text));
+	memset(text, 'x', sizeof(text));
+	memset(strchr(moved, '\n'), 'x', 20); /* no head any more */
+	assert_int_equal(frame_http_next(&frame, moved, sizeof(moved) - 1), sizeof(moved) - 1);
+	assert_true(span_is(frame.method, "POST"));
+	assert_true(span_is(frame.target, "/rpc"));
+}
+
 static void a_connection_lives_as_version_and_header_say(void **state)
 {
 	(void)state;
@@ -155,6 +170,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_cut_anywhere_is_the_same),
 		cmocka_unit_test(a_request_of_single_bytes_is_the_same),
+		cmocka_unit_test(a_head_is_read_once),
 		cmocka_unit_test(a_connection_lives_as_version_and_header_say),
 		cmocka_unit_test(each_fault_has_its_status),
 		cmocka_unit_test(a_head_has_a_limit),

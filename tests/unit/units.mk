@@ -70,7 +70,7 @@ test_params_PKG := jansson
 test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
-RPC := $(addprefix daemon/,rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
+RPC := $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
 test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
 test_rpc_PKG := libcrypto libconfuse jansson
 test_rpc_LDFLAGS := -Wl,--wrap=free
