@@ -33,6 +33,7 @@ struct daemon {
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
 	uint64_t calls[COMMAND_MAX][CALL_RESULTS]; /* by row of COMMANDS */
+	struct histogram took[COMMAND_MAX];        /* likewise */
 	bool caller_reads; /* during a call: it came in by the monitor socket */
 	const struct ucred *peer; /* during a call: who asks; NULL = by RESP2 or HTTP */
 	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */
