@@ -264,6 +264,10 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/doc/secagreed/opensips
 	install -m 0644 conf/opensips/opensips.cfg conf/opensips/sec_agree.py \
 		$(DESTDIR)$(PREFIX)/share/doc/secagreed/opensips
+	install -d $(DESTDIR)$(PREFIX)/share/doc/secagreed/prometheus \
+		$(DESTDIR)$(PREFIX)/share/doc/secagreed/grafana
+	install -m 0644 conf/prometheus/secagreed.rules.yml $(DESTDIR)$(PREFIX)/share/doc/secagreed/prometheus
+	install -m 0644 conf/grafana/secagreed.json $(DESTDIR)$(PREFIX)/share/doc/secagreed/grafana
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m 0644 conf/systemd/secagreed.socket $(DESTDIR)$(UNITDIR)
 	sed 's|=/usr/sbin/|=$(PREFIX)/sbin/|' conf/systemd/secagreed.service \

@@ -44,6 +44,7 @@ struct daemon {
 	uint64_t calls[COMMAND_MAX][CALL_RESULTS]; /* by row of COMMANDS */
 	uint64_t faults[CALL_FAULTS];
 	struct conn_count conns[CONN_DOORS];
+	struct histogram took[COMMAND_MAX];        /* likewise */
 	bool caller_reads; /* during a call: it came in by the monitor socket */
 	const struct ucred *peer; /* during a call: who asks; NULL = by RESP2 or HTTP */
 	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */

@@ -122,9 +122,12 @@ static json_t *refused(struct daemon *d, const struct command *command,
 
 static bool run(struct daemon *d, const struct command *command, json_t *params, json_t **ret)
 {
+	const uint64_t start_ns = histogram_clock_ns();
 	struct refusal refusal;
+	const int err = command->run(d, params, ret, &refusal);
 
-	if (command->run(d, params, ret, &refusal) == 0) {
+	histogram_add_since(&d->took[command - COMMANDS], start_ns);
+	if (!err) {
 		d->calls[command - COMMANDS][CALL_DONE]++;
 		return true;
 	}

@@ -2,14 +2,28 @@
 /*
  * One table: each metric, its type, its help and the function that writes its samples. Base units,
  * counters end in _total, and every label has few values that are known beforehand (methods,
- * reasons, states, events): nothing that a phone can choose becomes a label.
+ * reasons, states, events): nothing that a phone can choose becomes a label. A sample is there from
+ * the start with a zero, so that the first one counted is not overlooked; only the store's are
+ * missing where nothing is stored, and the kernel's where it does not count.
+ *
+ * All of it is counted elsewhere, by whoever does the thing. To be asked costs nothing that grows
+ * with the number of sets.
  */
 #include "daemon/metrics.h"
 #include "daemon/event.h"
+#include "daemon/sip_flow.h"
+#include "daemon/store.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define XFRM_STAT "/proc/net/xfrm_stat" /* networking/xfrm_proc in the kernel's manual */
 
 struct metric {
 	const char *name;
@@ -17,6 +31,8 @@ struct metric {
 	const char *help;
 	void (*write)(const struct metric *metric, const struct daemon *d, FILE *out);
 };
+
+/* ---- the daemon itself ---- */
 
 static void write_build(const struct metric *m, const struct daemon *d, FILE *out)
 {
@@ -31,6 +47,31 @@ static void write_uptime(const struct metric *m, const struct daemon *d, FILE *o
 	fprintf(out, "%s %" PRIu64 ".%03" PRIu64 "\n", m->name, ms / 1000, ms % 1000);
 }
 
+static void write_cpu(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	struct timespec used = { 0 };
+
+	(void)d;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	fprintf(out, "%s %lld.%09ld\n", m->name, (long long)used.tv_sec, used.tv_nsec);
+}
+
+static void write_memory(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	(void)d;
+	if (!file)
+		return;
+	if (fscanf(file, "%*u %lu", &pages) == 1)
+		fprintf(out, "%s %llu\n", m->name,
+			(unsigned long long)pages * (unsigned long)sysconf(_SC_PAGESIZE));
+	fclose(file);
+}
+
+/* ---- sets ---- */
+
 static void write_sets(const struct metric *m, const struct daemon *d, FILE *out)
 {
 	for (unsigned state = 0; state < SA_SET_GONE; state++)
@@ -42,6 +83,46 @@ static void write_max_sets(const struct metric *m, const struct daemon *d, FILE 
 {
 	fprintf(out, "%s %" PRIu32 "\n", m->name, d->config->max_sets);
 }
+
+static void write_changes(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	for (unsigned from = 0; from < SA_SET_GONE; from++) {
+		for (unsigned to = from + 1; to <= SA_SET_GONE; to++)
+			fprintf(out, "%s{from=\"%s\",to=\"%s\"} %" PRIu64 "\n", m->name,
+				sa_set_state_name((enum sa_set_state)from),
+				sa_set_state_name((enum sa_set_state)to),
+				d->table->changes[from][to]);
+	}
+}
+
+static void write_pending(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	fprintf(out, "%s %zu\n", m->name, d->sip ? sip_pending_count(d->sip->pending) : 0);
+}
+
+static void write_max_pending(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	(void)d;
+	fprintf(out, "%s %u\n", m->name, SIP_PENDING_MAX);
+}
+
+static void write_store(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	struct store_usage usage;
+
+	if (store_usage(d->table->store, &usage) == 0)
+		fprintf(out, "%s %" PRIu64 "\n", m->name, usage.bytes);
+}
+
+static void write_max_store(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	struct store_usage usage;
+
+	if (store_usage(d->table->store, &usage) == 0)
+		fprintf(out, "%s %" PRIu64 "\n", m->name, usage.max_bytes);
+}
+
+/* ---- requests and events ---- */
 
 static void write_requests(const struct metric *m, const struct daemon *d, FILE *out)
 {
@@ -102,6 +183,36 @@ static void write_full(const struct metric *m, const struct daemon *d, FILE *out
 			conn_door_word((enum conn_door)door), d->conns[door].full);
 }
 
+/* @label: "" or as in 'method="sa.show",' */
+static void write_histogram(FILE *out, const char *name, const char *label,
+			    const struct histogram *h)
+{
+	const int bare = label[0] ? (int)strlen(label) - 1 : 0;
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+		count += h->count[i];
+		fprintf(out, "%s_bucket{%sle=\"%g\"} %" PRIu64 "\n", name, label,
+			(double)HISTOGRAM_BOUNDS_NS[i] / 1e9, count);
+	}
+	count += h->count[HISTOGRAM_BOUNDS];
+	fprintf(out, "%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", name, label, count);
+	fprintf(out, "%s_sum%s%.*s%s %" PRIu64 ".%09" PRIu64 "\n", name, bare ? "{" : "", bare,
+		label, bare ? "}" : "", h->sum_ns / 1000000000, h->sum_ns % 1000000000);
+	fprintf(out, "%s_count%s%.*s%s %" PRIu64 "\n", name, bare ? "{" : "", bare, label,
+		bare ? "}" : "", count);
+}
+
+static void write_request_time(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	char label[64];
+
+	for (size_t i = 0; COMMANDS[i].name; i++) {
+		snprintf(label, sizeof(label), "method=\"%s\",", COMMANDS[i].name);
+		write_histogram(out, m->name, label, &d->took[i]);
+	}
+}
+
 static void write_refusals(const struct metric *m, const struct daemon *d, FILE *out)
 {
 	for (unsigned reason = 0; reason < REASON_COUNT; reason++)
@@ -116,6 +227,8 @@ static void write_events(const struct metric *m, const struct daemon *d, FILE *o
 		fprintf(out, "%s{event=\"%s\"} %" PRIu64 "\n", m->name,
 			event_word((enum event_name)name), event_total((enum event_name)name));
 }
+
+/* ---- the kernel ---- */
 
 static void write_datagrams(const struct metric *m, const struct daemon *d, FILE *out)
 {
@@ -133,11 +246,68 @@ static void write_messages(const struct metric *m, const struct daemon *d, FILE 
 	fprintf(out, "%s %" PRIu64 "\n", m->name, messages);
 }
 
+static void write_netlink_time(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	write_histogram(out, m->name, "", &xfrm_counts(d->xfrm)->took);
+}
+
+/* What XFRM is known to answer has its own sample; EIO stands for no answer at all. */
+static void write_errors(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	static const int KNOWN[] = {
+		EPERM,  ENOENT,  ESRCH,     EIO,        ENOMEM,  EEXIST,
+		EINVAL, ENOBUFS, EMSGSIZE, EOPNOTSUPP, EPROTONOSUPPORT, ENOSYS,
+	};
+	const uint64_t *refused = xfrm_counts(d->xfrm)->refused;
+	uint64_t other = 0;
+
+	for (size_t i = 0; i < XFRM_ERRNOS; i++)
+		other += refused[i];
+	for (size_t i = 0; i < sizeof(KNOWN) / sizeof(KNOWN[0]); i++) {
+		fprintf(out, "%s{errno=\"%s\"} %" PRIu64 "\n", m->name, strerrorname_np(KNOWN[i]),
+			refused[KNOWN[i]]);
+		other -= refused[KNOWN[i]];
+	}
+	fprintf(out, "%s{errno=\"other\"} %" PRIu64 "\n", m->name, other);
+}
+
+static bool is_word(const char *text)
+{
+	while (isalnum((unsigned char)*text))
+		text++;
+	return !*text;
+}
+
+static void write_drops(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	FILE *file = fopen(XFRM_STAT, "re");
+	unsigned long long count;
+	char name[64];
+
+	(void)d;
+	if (!file)
+		return;
+	while (fscanf(file, "%63s %llu", name, &count) == 2) {
+		if (is_word(name))
+			fprintf(out, "%s{counter=\"%s\"} %llu\n", m->name, name, count);
+	}
+	fclose(file);
+}
+
 static const struct metric METRICS[] = {
 	{ "secagreed_build_info", "gauge", "Which version this is; always 1.", write_build },
 	{ "secagreed_uptime_seconds", "gauge", "Time since the start.", write_uptime },
+	{ "secagreed_cpu_seconds_total", "counter", "Time on a processor, user and system.",
+	  write_cpu },
+	{ "secagreed_resident_memory_bytes", "gauge", "Memory of the process.", write_memory },
 	{ "secagreed_sets", "gauge", "Sets of SAs, by state.", write_sets },
 	{ "secagreed_sets_limit", "gauge", "max-sets of the configuration.", write_max_sets },
+	{ "secagreed_set_changes_total", "counter", "Changes of a set's state.", write_changes },
+	{ "secagreed_pending_registers", "gauge", "REGISTERs that wait for their response.",
+	  write_pending },
+	{ "secagreed_pending_registers_limit", "gauge", "The most of them.", write_max_pending },
+	{ "secagreed_store_bytes", "gauge", "Used in the store of the state-dir.", write_store },
+	{ "secagreed_store_limit_bytes", "gauge", "Room in the store.", write_max_store },
 	{ "secagreed_requests_total", "counter", "Requests, by method and how they ended.",
 	  write_requests },
 	{ "secagreed_bad_requests_total", "counter", "What was no call of a method, by its fault.",
@@ -149,6 +319,8 @@ static const struct metric METRICS[] = {
 	  write_ended },
 	{ "secagreed_door_full_total", "counter",
 	  "How often the last place at a door was taken: the next ones wait.", write_full },
+	{ "secagreed_request_duration_seconds", "histogram",
+	  "From a request that is read to its result, by method.", write_request_time },
 	{ "secagreed_refusals_total", "counter", "Requests and messages refused, by reason.",
 	  write_refusals },
 	{ "secagreed_events_total", "counter",
@@ -156,6 +328,13 @@ static const struct metric METRICS[] = {
 	{ "secagreed_netlink_datagrams_total", "counter", "Datagrams sent to the kernel.",
 	  write_datagrams },
 	{ "secagreed_netlink_messages_total", "counter", "Messages in them.", write_messages },
+	{ "secagreed_netlink_duration_seconds", "histogram",
+	  "From a transaction that is sent to its last answer.", write_netlink_time },
+	{ "secagreed_netlink_errors_total", "counter", "Messages that the kernel refused, by errno.",
+	  write_errors },
+	{ "secagreed_xfrm_drops_total", "counter",
+	  "Packets that XFRM dropped in this network namespace, by the kernel's counter.",
+	  write_drops },
 };
 
 char *metrics_text(const struct daemon *d, size_t *ret_bytes)

@@ -387,6 +387,24 @@ int store_open(const char *dir, uint32_t max_sets, struct store **ret, char *ret
 	return err;
 }
 
+/* What is free again within the file does not count; pages that only hold that list do not, either. */
+int store_usage(const struct store *s, struct store_usage *ret)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	if (!s)
+		return -ENOENT;
+	if (mdb_env_info(s->env, &info) || mdb_env_stat(s->env, &stat))
+		return -EIO;
+	*ret = (struct store_usage){
+		.bytes = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) *
+			 (uint64_t)stat.ms_psize,
+		.max_bytes = info.me_mapsize,
+	};
+	return 0;
+}
+
 void store_close(struct store *s)
 {
 	if (!s)

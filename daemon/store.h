@@ -32,6 +32,12 @@ void store_forget_listener(struct store *store, struct span record);
  * It survives the end of this process, however it ends, not that of the kernel. */
 int store_commit(struct store *store);
 
+/* What the records take, and what there is room for. Returns 0, -ENOENT (@store is NULL), -EIO. */
+struct store_usage {
+	uint64_t bytes, max_bytes;
+};
+int store_usage(const struct store *store, struct store_usage *ret);
+
 /* Give all records to @listener or to @set. One that they do not return 0 for goes. They must not
  * change the store. Returns 0 or -errno. */
 struct store_reader {

@@ -37,7 +37,7 @@ dpkg-dev
 # conntrack: a real NAT. kamailio: the P-CSCF of tests/e2e; -redis-modules (ndb_redis),
 # -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads.
 # strongswan-charon, strongswan-swanctl, tshark: an IKE daemon and a reader of ESP that others
-# have written.
+# have written. prometheus: promtool, which reads metrics, rules and queries as a server does.
 test='
 busybox-static
 clang
@@ -60,6 +60,7 @@ lintian
 mandoc
 nftables
 procps
+prometheus
 python3
 python3-cryptography
 qemu-system-x86

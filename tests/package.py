@@ -115,6 +115,10 @@ def contents():
                  if not line.startswith("d")}
         paths = {path for path in paths if not path.startswith("usr/share/doc/")}
         T.equal(sorted(paths), sorted(files), f"{name} has its files, and no other")
+    listed = run("dpkg-deb", "--contents", package("secagreed")).stdout
+    T.ok(all(f"/usr/share/doc/secagreed/examples/{name}" in listed for name in (
+        "prometheus/secagreed.rules.yml", "grafana/secagreed.json")),
+         "alerts and a dashboard are among its examples", listed)
     conffiles = run("dpkg-deb", "--info", package("secagreed"), "conffiles").stdout.split()
     T.equal(conffiles, ["/etc/secagreed/secagreed.conf"], "the configuration is a conffile")
 

@@ -153,6 +153,7 @@ struct xfrm {
 	struct netlink_port req, dump, diag; /* dump and diag are opened when they are wanted */
 	uint32_t dump_seq; /* of a dump in pieces that is under way; 0: there is none */
 	uint64_t datagrams, messages;
+	struct xfrm_counts counts;
 
 	struct xfrm_step steps[XFRM_TXN_MESSAGES];
 	size_t steps_n;

@@ -166,6 +166,12 @@ static struct xfrm_step *find_step(struct xfrm *x, uint32_t seq)
 	return NULL;
 }
 
+static void count_refusal(struct xfrm *x, int err)
+{
+	if (err)
+		x->counts.refused[err > -XFRM_ERRNOS ? -err : 0]++;
+}
+
 static void take_answer(struct xfrm *x, const struct nlmsghdr *nlh)
 {
 	struct xfrm_step *step = find_step(x, nlh->nlmsg_seq);
@@ -174,6 +180,7 @@ static void take_answer(struct xfrm *x, const struct nlmsghdr *nlh)
 
 	if (!step || err == -EBADMSG)
 		return;
+	count_refusal(x, err);
 	step->answered = true;
 	step->error = err;
 	memcpy(step->kernel, words, sizeof(words));
@@ -391,10 +398,12 @@ static void run(struct xfrm *x, struct xfrm_error *ret)
 	int err = send_buffer(x);
 
 	if (err) {
+		count_refusal(x, err);
 		describe(&x->steps[0], 0, err, ret);
 		return;
 	}
 	err = settle(x, since_s);
+	count_refusal(x, err);
 	find_failure(x, err, ret);
 	if (ret->error)
 		ret->not_undone = undo(x);
@@ -404,8 +413,12 @@ int xfrm_commit(struct xfrm *x, struct xfrm_error *ret_error)
 {
 	struct xfrm_error error = {0};
 
-	if (x->steps_n)
+	if (x->steps_n) {
+		const uint64_t start_ns = histogram_clock_ns();
+
 		run(x, &error);
+		histogram_add_since(&x->counts.took, start_ns);
+	}
 	xfrm_begin(x);
 	if (error.error && ret_error)
 		*ret_error = error;
@@ -416,4 +429,9 @@ void xfrm_sent(const struct xfrm *x, uint64_t *ret_datagrams, uint64_t *ret_mess
 {
 	*ret_datagrams = x->datagrams;
 	*ret_messages = x->messages;
+}
+
+const struct xfrm_counts *xfrm_counts(const struct xfrm *x)
+{
+	return &x->counts;
 }

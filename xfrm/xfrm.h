@@ -33,6 +33,22 @@ size_t ip_bytes(const struct ip_addr *ip); /* 4 or 16; 0 for AF_UNSPEC */
 /* For bind(): @ip is IPv4 or IPv6. Returns how much of *@ret is the address. */
 socklen_t ip_sockaddr(const struct ip_addr *ip, uint16_t port, struct sockaddr_storage *ret);
 
+/* ---- how long things took: histogram.c ---- */
+
+#define HISTOGRAM_BOUNDS 12
+
+/* 25 microseconds to a second, growing. */
+extern const uint64_t HISTOGRAM_BOUNDS_NS[HISTOGRAM_BOUNDS];
+
+struct histogram {
+	uint64_t count[HISTOGRAM_BOUNDS + 1]; /* up to each bound, and above the last one */
+	uint64_t sum_ns;
+};
+
+uint64_t histogram_clock_ns(void); /* monotonic */
+void histogram_add(struct histogram *histogram, uint64_t ns);
+void histogram_add_since(struct histogram *histogram, uint64_t start_ns);
+
 /* ---- algorithms: algo.c ---- */
 
 enum xfrm_algo_id {
@@ -237,6 +253,16 @@ bool xfrm_policy_equal(const struct xfrm_policy *a, const struct xfrm_policy *b)
 
 /* Datagrams and messages sent by xfrm_commit() so far, roll-backs included, questions not. */
 void xfrm_sent(const struct xfrm *x, uint64_t *ret_datagrams, uint64_t *ret_messages);
+
+#define XFRM_ERRNOS 256
+
+/* What xfrm_commit() has met so far. */
+struct xfrm_counts {
+	struct histogram took;         /* transactions, their roll-backs included */
+	uint64_t refused[XFRM_ERRNOS]; /* messages, by errno; [0]: one that does not fit in */
+};
+
+const struct xfrm_counts *xfrm_counts(const struct xfrm *x);
 
 /* Close the TCP connection of this machine with this 4-tuple (host order ports), so that the peer
  * gets a RST while the SA still protects it. No such connection is a success. A listening socket on

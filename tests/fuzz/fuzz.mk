@@ -16,7 +16,7 @@ fuzz_client := daemon/client/json_read.c
 fuzz_client_PKG := jansson
 fuzz_config := $(test_config)
 fuzz_config_PKG := libconfuse
-fuzz_kernel := $(addprefix xfrm/,algo.c dump.c event.c ip.c msg.c msg_policy.c msg_sa.c netlink.c query.c sockdiag.c txn.c) proto/text.c
+fuzz_kernel := $(addprefix xfrm/,algo.c dump.c event.c histogram.c ip.c msg.c msg_policy.c msg_sa.c netlink.c query.c sockdiag.c txn.c) proto/text.c
 fuzz_kernel_PKG := libmnl
 fuzz_kernel_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt,--wrap=close,--wrap=sendmsg,--wrap=recvmsg
 fuzz_store := tests/fuzz/sets.c $(test_restore)

@@ -445,6 +445,11 @@ void xfrm_sent(const struct xfrm *x, uint64_t *ret_datagrams, uint64_t *ret_mess
 	*ret_messages = x->messages;
 }
 
+const struct xfrm_counts *xfrm_counts(const struct xfrm *x)
+{
+	return &x->counts;
+}
+
 int xfrm_destroy_tcp(struct xfrm *x, const struct ip_addr *local, uint16_t local_port,
 		     const struct ip_addr *remote, uint16_t remote_port)
 {

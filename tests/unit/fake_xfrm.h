@@ -58,6 +58,7 @@ struct xfrm {
 	struct fake_step steps[FAKE_STEPS];
 	size_t step_count;
 	uint64_t datagrams, messages;
+	struct xfrm_counts counts;
 
 	size_t moments_left; /* until the daemon dies; SIZE_MAX: never */
 	bool dead;

@@ -3,6 +3,7 @@
  * daemon/http.c and metrics.c: which resources there are at which door, and that the metrics are
  * what was counted.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -158,8 +159,54 @@ static void metrics_are_what_was_counted(void **state)
 	assert_has("\nsecagreed_refusals_total{reason=\"unknown_set\"} 1\n");
 	assert_has("\nsecagreed_events_total{event=\"set-made\"} 1\n");
 	assert_has("\nsecagreed_events_total{event=\"kernel-refused\"} 0\n");
+	assert_has("\nsecagreed_request_duration_seconds_bucket{method=\"sa.show\",le=\"+Inf\"} 1\n");
+	assert_has("\nsecagreed_request_duration_seconds_count{method=\"sa.show\"} 1\n");
+	assert_has("\nsecagreed_request_duration_seconds_count{method=\"sa.list\"} 0\n");
+	assert_has("\nsecagreed_set_changes_total{from=\"temporary\",to=\"current\"} 1\n");
+	assert_has("\nsecagreed_set_changes_total{from=\"temporary\",to=\"gone\"} 0\n");
+	assert_has("\nsecagreed_pending_registers 0\n");
 	assert_has("\nsecagreed_netlink_datagrams_total 2\n");
 	assert_has("\nsecagreed_netlink_messages_total 8\n");
+}
+
+static void times_are_counted_up_to_each_bound(void **state)
+{
+	struct histogram *took = &fake_xfrm.counts.took;
+
+	(void)state;
+	histogram_add(took, 20000);
+	histogram_add(took, 30000);
+	histogram_add(took, 2000000000);
+	ask("GET", "/metrics", "", false);
+	assert_has("\n# TYPE secagreed_netlink_duration_seconds histogram\n"
+		   "secagreed_netlink_duration_seconds_bucket{le=\"2.5e-05\"} 1\n"
+		   "secagreed_netlink_duration_seconds_bucket{le=\"5e-05\"} 2\n");
+	assert_has("\nsecagreed_netlink_duration_seconds_bucket{le=\"1\"} 2\n"
+		   "secagreed_netlink_duration_seconds_bucket{le=\"+Inf\"} 3\n"
+		   "secagreed_netlink_duration_seconds_sum 2.000050000\n"
+		   "secagreed_netlink_duration_seconds_count 3\n");
+}
+
+static void answers_of_the_kernel_stand_by_errno(void **state)
+{
+	(void)state;
+	fake_xfrm.counts.refused[EEXIST] = 3;
+	fake_xfrm.counts.refused[EXDEV] = 2;
+	fake_xfrm.counts.refused[0] = 1;
+	ask("GET", "/metrics", "", false);
+	assert_has("\nsecagreed_netlink_errors_total{errno=\"EEXIST\"} 3\n");
+	assert_has("\nsecagreed_netlink_errors_total{errno=\"ENOMEM\"} 0\n");
+	assert_has("\nsecagreed_netlink_errors_total{errno=\"other\"} 3\n");
+}
+
+static void only_a_store_that_is_there_has_samples(void **state)
+{
+	(void)state;
+	ask("GET", "/metrics", "", false);
+	assert_has("\nsecagreed_store_bytes 8192\n");
+	world.table->store = NULL;
+	ask("GET", "/metrics", "", false);
+	assert_null(strstr(response, "\nsecagreed_store_bytes "));
 }
 
 int main(void)
@@ -172,6 +219,9 @@ int main(void)
 		TEST(other_methods_and_paths_are_refused),
 		TEST(a_request_that_was_not_taken_closes),
 		TEST(metrics_are_what_was_counted),
+		TEST(times_are_counted_up_to_each_bound),
+		TEST(answers_of_the_kernel_stand_by_errno),
+		TEST(only_a_store_that_is_there_has_samples),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

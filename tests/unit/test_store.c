@@ -400,6 +400,28 @@ static void no_store_keeps_nothing_and_never_fails(void **state)
 	store_close(NULL);
 }
 
+static void its_usage_grows_with_the_records_and_shrinks_with_them(void **state)
+{
+	struct store_usage empty, filled, after;
+	char header[3000];
+
+	(void)state;
+	memset(header, 'x', sizeof(header) - 1);
+	header[sizeof(header) - 1] = '\0';
+	assert_int_equal(store_usage(NULL, &empty), -ENOENT);
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(store_usage(store, &empty), 0);
+	for (uint64_t serial = 1; serial <= 20; serial++)
+		assert_int_equal(put(serial, header), 0);
+	assert_int_equal(store_usage(store, &filled), 0);
+	assert_true(filled.bytes >= empty.bytes + 20 * 3000);
+	assert_true(filled.max_bytes >= 16 << 20 && filled.bytes < filled.max_bytes);
+	for (uint64_t serial = 1; serial <= 20; serial++)
+		assert_int_equal(forget(serial), 0);
+	assert_int_equal(store_usage(store, &after), 0);
+	assert_int_equal(after.bytes, empty.bytes);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -411,6 +433,7 @@ int main(void)
 		TEST(a_record_that_its_reader_refuses_goes),
 		TEST(forgetting_what_is_not_there_is_no_failure),
 		TEST(a_full_store_refuses_and_recovers),
+		TEST(its_usage_grows_with_the_records_and_shrinks_with_them),
 		TEST(only_its_user_can_read_it),
 		TEST(it_is_one_process_alone),
 		TEST(a_child_goes_on_with_it),

@@ -373,6 +373,28 @@ static void each_one_fails_and_no_second_datagram_is_sent(void **state)
 	assert_int_equal(fake.sent_n, 1);
 }
 
+static void transactions_are_timed_and_refusals_counted_by_errno(void **state)
+{
+	const struct xfrm_counts *counts = xfrm_counts(x);
+	uint64_t timed = 0;
+
+	(void)state;
+	queue_sas(1, 2);
+	assert_int_equal(xfrm_commit(x, &error), 0);
+	assert_int_equal(xfrm_commit(x, &error), 0); /* empty: none */
+	add_stranger(4, 1, 5);
+	queue_sas(3, 3);
+	assert_int_equal(xfrm_commit(x, &error), -EEXIST);
+	fake.send_error = ENOMEM;
+	queue_sas(6, 1);
+	assert_int_equal(xfrm_commit(x, &error), -ENOMEM);
+	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
+		timed += counts->took.count[i];
+	assert_int_equal(timed, 3);
+	for (int i = 0; i < XFRM_ERRNOS; i++)
+		assert_int_equal(counts->refused[i], i == EEXIST || i == ENOMEM);
+}
+
 static void the_first_of_two_errors_is_told(void **state)
 {
 	(void)state;
@@ -989,6 +1011,7 @@ int main(void)
 		unit(the_last_one_fails_and_the_others_are_deleted),
 		unit(whichever_message_is_refused_nothing_is_left),
 		unit(each_one_fails_and_no_second_datagram_is_sent),
+		unit(transactions_are_timed_and_refusals_counted_by_errno),
 		unit(the_first_of_two_errors_is_told),
 		unit(a_refused_policy_takes_sas_and_policies_back),
 		unit(deleting_what_is_gone_is_a_success),

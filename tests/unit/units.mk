@@ -17,7 +17,7 @@ test_agreement_json := daemon/agreement_json.c proto/select.c proto/ipsec3gpp.c 
 test_agreement_json_PKG := jansson
 XFRM_FAKE := tests/unit/fake_kernel.c xfrm/netlink.c xfrm/msg.c xfrm/ip.c
 XFRM_FAKE_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt,--wrap=close,--wrap=sendmsg,--wrap=recvmsg
-test_txn := xfrm/txn.c xfrm/query.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
+test_txn := xfrm/txn.c xfrm/histogram.c xfrm/query.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
 test_txn_PKG := libmnl
 test_txn_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
 test_milenage := tests/ue/milenage.c proto/text.c
@@ -42,6 +42,7 @@ test_dump_LDFLAGS := $(XFRM_FAKE_LDFLAGS),--wrap=malloc,--wrap=free
 test_sockdiag := xfrm/sockdiag.c $(XFRM_FAKE)
 test_sockdiag_PKG := libmnl
 test_sockdiag_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
+test_histogram := xfrm/histogram.c
 test_hash := daemon/hash.c
 test_hash_LDFLAGS := -Wl,--wrap=getrandom,--wrap=malloc
 test_spi := daemon/spi.c daemon/hash.c tests/unit/fake_timer.c
@@ -70,7 +71,7 @@ test_params_PKG := jansson
 test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
-RPC := $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
+RPC := xfrm/histogram.c $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
 test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
 test_rpc_PKG := libcrypto libconfuse jansson
 test_rpc_LDFLAGS := -Wl,--wrap=free
