@@ -94,8 +94,9 @@ $(BUILD)/libsecagree.a: $(CLIENT:%.c=$(BUILD)/pic/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $(BUILD)/libsecagree.o
 
 # The phone and the readers of the kernel tests are a second implementation, on libnl, and so is what
-# reads policies for secagreectl doctor.
-$(BUILD)/obj/daemon/ctl/doctor_policy.o $(BUILD)/obj/tests/%.o $(BUILD)/san/tests/%.o: CPPFLAGS += $$(pkg-config --cflags libnl-3.0)
+# reads the kernel for secagreectl.
+$(addprefix $(BUILD)/obj/daemon/ctl/,kernel_read.o audit.o audit_kernel.o \
+	doctor_policy.o) $(BUILD)/obj/tests/%.o $(BUILD)/san/tests/%.o: CPPFLAGS += $$(pkg-config --cflags libnl-3.0)
 
 # ---- tests ----
 # tests/unit/units.mk names, for each test program, the product sources that it links.

@@ -5,6 +5,8 @@
  * away, so that the socket's buffer never fills.
  */
 #include "daemon/encap.h"
+#include "daemon/inherit.h"
+#include "daemon/notify.h"
 
 #include <errno.h>
 #include <linux/udp.h>
@@ -15,6 +17,8 @@
 #include <unistd.h>
 
 #define READS_PER_TURN 64
+
+#define NAME "esp-in-udp" /* where the service manager keeps them */
 
 struct encap {
 	size_t count;
@@ -34,7 +38,24 @@ static void throw_away(evutil_socket_t fd, short what, void *arg)
 		;
 }
 
-static int encap_socket(const struct config_listener *l)
+/* An earlier run had it in the service manager's keeping. */
+static bool is_bound_to(int fd, const void *arg)
+{
+	const struct config_listener *l = arg;
+	struct sockaddr_storage address, bound = { 0 };
+	const socklen_t len = ip_sockaddr(&l->address, l->encap_port, &address);
+	socklen_t bound_len = sizeof(bound);
+	socklen_t type_len = sizeof(int), encap_len = sizeof(int);
+	int type = 0, encap = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_DGRAM &&
+	       getsockname(fd, (struct sockaddr *)&bound, &bound_len) == 0 && bound_len == len &&
+	       !memcmp(&bound, &address, len) &&
+	       getsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &encap, &encap_len) == 0 &&
+	       encap == UDP_ENCAP_ESPINUDP;
+}
+
+static int make_socket(const struct config_listener *l)
 {
 	const int type = UDP_ENCAP_ESPINUDP, one = 1;
 	struct sockaddr_storage address;
@@ -53,6 +74,13 @@ static int encap_socket(const struct config_listener *l)
 		return fd;
 	close(fd);
 	return err;
+}
+
+static int encap_socket(const struct config_listener *l)
+{
+	const int fd = inherit_take(is_bound_to, l);
+
+	return fd >= 0 ? fd : make_socket(l);
 }
 
 static int open_one(struct event_base *loop, const struct config_listener *l, struct encap *encap)
@@ -88,6 +116,16 @@ static bool is_served_already(const struct config *config, size_t index)
 	return false;
 }
 
+/* When one is closed, the messages of all phones behind NATs are lost until it is open again. So the
+ * service manager keeps them; not those of listeners that are gone. */
+static void keep_all(const struct encap *encap)
+{
+	if (inherit_close_rest())
+		(void)notify_drop(NAME);
+	for (size_t i = 0; i < encap->count; i++)
+		(void)notify_keep(encap->sockets[i].fd, NAME);
+}
+
 int encap_open(struct event_base *loop, const struct config *config, struct encap **ret,
 	       char *ret_why, size_t why_cap)
 {
@@ -108,11 +146,13 @@ int encap_open(struct event_base *loop, const struct config *config, struct enca
 						      "modes, or choose another encap-port)"
 						    : "");
 	}
-	if (err)
+	if (err) {
 		encap_close(encap);
-	else
-		*ret = encap;
-	return err;
+		return err;
+	}
+	keep_all(encap);
+	*ret = encap;
+	return 0;
 }
 
 void encap_close(struct encap *encap)

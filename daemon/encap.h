@@ -11,7 +11,8 @@
 
 struct encap;
 
-/* One for each listener that serves UDP-enc-tun, on its address and encap-port. On failure @ret_why
+/* One for each listener that serves UDP-enc-tun, on its address and encap-port; what was inherited
+ * and nobody has taken so far is taken or closed. On failure @ret_why
  * says what to do. Returns 0 or -errno. */
 int encap_open(struct event_base *loop, const struct config *config, struct encap **ret,
 	       char *ret_why, size_t why_cap);

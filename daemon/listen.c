@@ -8,6 +8,7 @@
  * so that clients wait through a restart instead of failing.
  */
 #include "daemon/listen.h"
+#include "daemon/inherit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,35 +26,7 @@
 
 /* ---- sockets of the service manager ---- */
 
-#define FIRST_INHERITED 3
-#define MAX_INHERITED   16
-
-static int inherited[MAX_INHERITED];
-static size_t inherited_count;
-
-static long number_of(const char *name)
-{
-	const char *text = getenv(name);
-
-	return text ? strtol(text, NULL, 10) : 0;
-}
-
-void listen_inherit(void)
-{
-	const long count = number_of("LISTEN_PID") == getpid() ? number_of("LISTEN_FDS") : 0;
-
-	for (long i = 0; i < count && i < MAX_INHERITED; i++) {
-		const int fd = FIRST_INHERITED + (int)i, flags = fcntl(fd, F_GETFL);
-
-		if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
-		    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
-			inherited[inherited_count++] = fd;
-	}
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDS");
-}
-
-static bool listens_at(int fd, const char *path)
+static bool listens_at(int fd, const void *path)
 {
 	struct sockaddr_un address = { 0 };
 	socklen_t bytes = sizeof(address);
@@ -64,19 +37,6 @@ static bool listens_at(int fd, const char *path)
 	       address.sun_family == AF_UNIX &&
 	       !strncmp(address.sun_path, path, sizeof(address.sun_path)) &&
 	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &yes_bytes) == 0 && yes;
-}
-
-/* -ENOENT: there is none. */
-static int take_inherited(const char *path, int *ret_fd)
-{
-	for (size_t i = 0; i < inherited_count; i++) {
-		if (inherited[i] < 0 || !listens_at(inherited[i], path))
-			continue;
-		*ret_fd = inherited[i];
-		inherited[i] = -1;
-		return 0;
-	}
-	return -ENOENT;
 }
 
 /* ---- our own ---- */
@@ -177,14 +137,16 @@ static int make_unix(const struct config_socket *where, int *ret_fd, char *ret_w
 int listen_unix(const struct config_socket *where, int *ret_fd, bool *ret_made, char *ret_why,
 		size_t why_cap)
 {
-	int err = take_inherited(where->path, ret_fd);
+	const int fd = inherit_take(listens_at, where->path);
+	int err;
 
-	if (err) {
-		err = make_unix(where, ret_fd, ret_why, why_cap);
-		*ret_made = !err;
-	} else {
+	if (fd >= 0) {
+		*ret_fd = fd;
 		*ret_made = false;
+		return 0;
 	}
+	err = make_unix(where, ret_fd, ret_why, why_cap);
+	*ret_made = !err;
 	return err;
 }
 

@@ -9,13 +9,9 @@
 
 #include "daemon/config.h"
 
-/* Take what the service manager has bound for us (sd_listen_fds(3)): listen_unix() finds it by its
- * path. Call it first, once. */
-void listen_inherit(void);
-
 /* At the path that @where names, with its mode and group (an empty one leaves it). A socket file
  * that nobody answers on is replaced. *@ret_made: the file is the caller's to remove; false where
- * the service manager made the socket, and keeps it.
+ * the service manager made the socket (inherit.h), and keeps it.
  * Returns 0 and *@ret_fd, or -errno and a sentence in @ret_why that says what to do. */
 int listen_unix(const struct config_socket *where, int *ret_fd, bool *ret_made, char *ret_why,
 		size_t why_cap);

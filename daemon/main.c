@@ -12,7 +12,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/encap.h"
 #include "daemon/event.h"
-#include "daemon/listen.h"
+#include "daemon/inherit.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/privilege.h"
@@ -399,7 +399,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_open(LOG_TO_STDERR, config.log_level);
-	listen_inherit();
+	inherit_sockets();
 	if (give_up_rights(&config) < 0)
 		return EXIT_FAILURE;
 	err = start(&running, &config);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,21 +35,57 @@ static socklen_t manager_address(struct sockaddr_un *ret)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-int notify(const char *state)
+/* @kept: a descriptor that goes along, or -1. */
+static int say(const char *state, int kept)
 {
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .bytes = "" };
 	struct sockaddr_un address;
-	const socklen_t bytes = manager_address(&address);
+	struct iovec text = { .iov_base = (void *)(uintptr_t)state, .iov_len = strlen(state) };
+	struct msghdr message = { .msg_name = &address, .msg_iov = &text, .msg_iovlen = 1 };
 	int fd, err = 0;
 
-	if (!bytes)
+	message.msg_namelen = manager_address(&address);
+	if (!message.msg_namelen)
 		return 0;
+	if (kept >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &kept, sizeof(int));
+	}
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, bytes) < 0)
+	if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+int notify(const char *state)
+{
+	return say(state, -1);
+}
+
+int notify_keep(int fd, const char *name)
+{
+	char state[80];
+
+	snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
+	return say(state, fd);
+}
+
+int notify_drop(const char *name)
+{
+	char state[80];
+
+	snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	return say(state, -1);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)

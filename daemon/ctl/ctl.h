@@ -162,6 +162,10 @@ int rpc_call_on(const struct ctl *ctl, struct client *client, const char *method
 		json_t **ret_result);
 int rpc_open(const struct ctl *ctl, struct client *ret);
 
+/* The same; but an error with the reason @silent (may be NULL) is CTL_NO, and is not printed. */
+int rpc_try_on(const struct ctl *ctl, struct client *client, const char *method, json_t *params,
+	       const char *silent, json_t **ret_result);
+
 /* A subcommand that is nothing but its method: ask and print. */
 int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args);
 

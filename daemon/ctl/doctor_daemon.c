@@ -7,17 +7,16 @@
  * configuration file alone says what is wanted.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <libgen.h>
 #include <linux/capability.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/ctl/doctor.h"
+#include "daemon/ctl/kernel_read.h"
 
 /* ---- configuration ---- */
 
@@ -116,18 +115,7 @@ static void find_process(struct doctor *d)
 /* What follows looks at the network that the daemon serves. */
 static void enter_network(struct doctor *d)
 {
-	struct stat own, its;
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)d->pid);
-	if (!d->pid || stat("/proc/self/ns/net", &own) < 0 || stat(path, &its) < 0 ||
-	    (own.st_dev == its.st_dev && own.st_ino == its.st_ino))
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	d->elsewhere = fd < 0 || setns(fd, CLONE_NEWNET) < 0;
-	if (fd >= 0)
-		close(fd);
+	d->elsewhere = d->pid && kernel_enter_network(d->pid) < 0;
 	if (!d->elsewhere)
 		return;
 	doctor_find(d, DOCTOR_WARN, "it lives in another network namespace, which is closed to us");

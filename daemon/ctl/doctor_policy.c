@@ -7,18 +7,16 @@
  * reported, whatever it does. Subnets and masks are compared bit by bit, as the kernel does. What
  * is ours is told by the reqid of its template.
  *
- * Read through libnl, which shares no code with xfrm/ that wrote the guards, and which has words
- * for selectors that we never make. Not looked at: policies for forwarding and for single sockets,
- * for an XFRM interface, for marked packets.
+ * Not looked at: policies for forwarding and for single sockets, for an XFRM interface, for marked
+ * packets.
  */
-#include <errno.h>
 #include <linux/xfrm.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
+#include <netlink/errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/ctl/doctor.h"
+#include "daemon/ctl/kernel_read.h"
 #include "daemon/plan.h"
 
 struct row {
@@ -30,75 +28,24 @@ struct row {
 struct spd {
 	struct row *rows;
 	size_t count;
-	bool no_memory;
 };
 
 /* ---- reading ---- */
 
-static bool concerns_us(struct nlattr *const *attrs, const struct xfrm_userpolicy_info *info)
+static int take(const struct xfrm_userpolicy_info *info, const struct xfrm_user_tmpl *template,
+		void *arg)
 {
-	const struct xfrm_userpolicy_type *type = NULL;
-	const struct xfrm_mark *mark = NULL;
-
-	if (attrs[XFRMA_POLICY_TYPE])
-		type = nla_data(attrs[XFRMA_POLICY_TYPE]);
-	if (attrs[XFRMA_MARK])
-		mark = nla_data(attrs[XFRMA_MARK]);
-	return (info->dir == XFRM_POLICY_IN || info->dir == XFRM_POLICY_OUT) &&
-	       (!type || type->type == XFRM_POLICY_TYPE_MAIN) && (!mark || !(mark->v & mark->m)) &&
-	       (!attrs[XFRMA_IF_ID] || !nla_get_u32(attrs[XFRMA_IF_ID]));
-}
-
-static int take(struct nl_msg *msg, void *arg)
-{
-	static struct nla_policy sizes[XFRMA_MAX + 1] = {
-		[XFRMA_TMPL] = {.minlen = sizeof(struct xfrm_user_tmpl)},
-		[XFRMA_POLICY_TYPE] = {.minlen = sizeof(struct xfrm_userpolicy_type)},
-		[XFRMA_MARK] = {.minlen = sizeof(struct xfrm_mark)},
-		[XFRMA_IF_ID] = {.minlen = sizeof(uint32_t)},
-	};
-	struct nlattr *attrs[XFRMA_MAX + 1];
-	struct nlmsghdr *header = nlmsg_hdr(msg);
 	struct spd *spd = arg;
-	struct row row = {0};
-	struct row *rows;
+	struct row *rows = reallocarray(spd->rows, spd->count + 1, sizeof(*rows));
 
-	if (header->nlmsg_type != XFRM_MSG_NEWPOLICY ||
-	    nlmsg_parse(header, sizeof(row.info), attrs, XFRMA_MAX, sizes) < 0)
-		return NL_SKIP;
-	memcpy(&row.info, nlmsg_data(header), sizeof(row.info));
-	if (!concerns_us(attrs, &row.info))
-		return NL_OK;
-	row.has_template = attrs[XFRMA_TMPL] != NULL;
-	if (row.has_template)
-		memcpy(&row.template, nla_data(attrs[XFRMA_TMPL]), sizeof(row.template));
-	rows = reallocarray(spd->rows, spd->count + 1, sizeof(*rows));
-	if (!rows) {
-		spd->no_memory = true;
-		return NL_STOP;
-	}
-	spd->rows = rows;
-	rows[spd->count++] = row;
-	return NL_OK;
-}
-
-/* Returns 0 or a negative error of libnl. */
-static int read_all(struct spd *spd)
-{
-	struct nl_sock *sock = nl_socket_alloc();
-	int err;
-
-	if (!sock)
+	if (!rows)
 		return -NLE_NOMEM;
-	err = nl_connect(sock, NETLINK_XFRM);
-	if (err >= 0)
-		err = nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take, spd);
-	if (err >= 0)
-		err = nl_send_simple(sock, XFRM_MSG_GETPOLICY, NLM_F_DUMP, NULL, 0);
-	if (err >= 0)
-		err = nl_recvmsgs_default(sock);
-	nl_socket_free(sock);
-	return err < 0 ? err : spd->no_memory ? -NLE_NOMEM : 0;
+	spd->rows = rows;
+	rows[spd->count] = (struct row){.info = *info, .has_template = template != NULL};
+	if (template)
+		rows[spd->count].template = *template;
+	spd->count++;
+	return 0;
 }
 
 /* ---- comparing ---- */
@@ -287,8 +234,8 @@ static void count_guards(struct doctor *d, const struct spd *spd, const struct c
 	doctor_find(d, DOCTOR_FAIL,
 		    "%s: %zu of %zu guards are missing: its ports stand open in clear", l->name,
 		    missing, count);
-	doctor_advise(d, "secagreectl audit puts them back; ip xfrm monitor policy shows who takes "
-			 "them out");
+	doctor_advise(d, "secagreectl audit --mend puts them back; ip xfrm monitor policy shows "
+			 "who takes them out");
 }
 
 void doctor_policies(struct doctor *d)
@@ -301,7 +248,7 @@ void doctor_policies(struct doctor *d)
 		doctor_advise(d, "run this as root");
 		return;
 	}
-	err = read_all(&spd);
+	err = kernel_read_policies(take, &spd);
 	if (err) {
 		doctor_find(d, DOCTOR_FAIL, "the kernel's policies cannot be read: %s",
 			    nl_geterror(err));

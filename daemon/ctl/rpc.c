@@ -92,13 +92,26 @@ int rpc_open(const struct ctl *ctl, struct client *ret)
 	return r == -ENAMETOOLONG ? CTL_USAGE : CTL_UNREACHABLE;
 }
 
-int rpc_call_on(const struct ctl *ctl, struct client *client, const char *method, json_t *params,
-		json_t **ret_result)
+/* @silent: a reason that is no more than CTL_NO, or NULL. */
+static int judge(const struct ctl *ctl, json_t *reply, const char *silent, json_t **ret_result)
+{
+	json_t *error = json_object_get(reply, "error");
+	const char *reason =
+		json_string_value(json_object_get(json_object_get(error, "data"), "reason"));
+
+	if (!error) {
+		*ret_result = json_incref(json_object_get(reply, "result"));
+		return CTL_YES;
+	}
+	return silent && reason && strcmp(silent, reason) == 0 ? CTL_NO : report(ctl, error);
+}
+
+int rpc_try_on(const struct ctl *ctl, struct client *client, const char *method, json_t *params,
+	       const char *silent, json_t **ret_result)
 {
 	char why[CTL_WHY_BYTES];
 	json_t *reply = NULL;
-	json_t *error;
-	int status = CTL_YES;
+	int status;
 	int r;
 
 	r = client_call(client, method, params, &reply, why, sizeof(why));
@@ -107,13 +120,15 @@ int rpc_call_on(const struct ctl *ctl, struct client *client, const char *method
 		fprintf(stderr, "secagreectl: %s\n", why);
 		return r == -EILSEQ ? CTL_USAGE : CTL_UNREACHABLE;
 	}
-	error = json_object_get(reply, "error");
-	if (error)
-		status = report(ctl, error);
-	else
-		*ret_result = json_incref(json_object_get(reply, "result"));
+	status = judge(ctl, reply, silent, ret_result);
 	json_decref(reply);
 	return status;
+}
+
+int rpc_call_on(const struct ctl *ctl, struct client *client, const char *method, json_t *params,
+		json_t **ret_result)
+{
+	return rpc_try_on(ctl, client, method, params, NULL, ret_result);
 }
 
 int rpc_call(const struct ctl *ctl, const char *method, json_t *params, json_t **ret_result)

@@ -48,7 +48,7 @@ class Failure(Exception):
 class Child:
     """A program whose output is read line by line."""
 
-    def __init__(self, lab, name, argv, namespace, parse, errors=None):
+    def __init__(self, lab, name, argv, namespace, parse, pass_fds=()):
         self.lab = lab
         self.name = name
         self.parse = parse
@@ -56,7 +56,7 @@ class Child:
         self.errors_path = os.path.join(lab.directory, f"{name}.log")
         with namespace.inside(), open(self.errors_path, "ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=log)
+                                            stderr=log, pass_fds=pass_fds)
         os.set_blocking(self.process.stdout.fileno(), False)
         lab.selector.register(self.process.stdout, selectors.EVENT_READ, self)
 
@@ -152,14 +152,15 @@ class Lab:
         self.capture = wire.Capture((self.pcscf_host, self.phone_host), DEVICE, self.directory)
         self.stack.callback(self.capture.stop)
 
-    def start_daemon(self, program=os.path.join(BUILD, "secagreed")):
+    def start_daemon(self, *program, pass_fds=()):
+        """@program: the words before its options."""
         path = os.path.join(self.directory, "secagreed.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(daemon_config(self.control_path, self.listeners,
                                      {"state-dir": f'"{self.directory}/state"',
                                       **self.daemon_settings}))
-        self.daemon = self._start("secagreed", [program, "--config", path,
-                                                "--foreground"], self.pcscf_host, plain)
+        argv = [*(program or [os.path.join(BUILD, "secagreed")]), "--config", path, "--foreground"]
+        self.daemon = self._start("secagreed", argv, self.pcscf_host, plain, pass_fds)
         self.until(self._daemon_answers, "the daemon answers on its socket")
 
     def flush(self):
@@ -209,8 +210,8 @@ class Lab:
                    "--local", address, "--interactive", *options], self.phone_host, words)
         return self.newest_phone
 
-    def _start(self, name, argv, host, parse):
-        child = Child(self, name, argv, host, parse)
+    def _start(self, name, argv, host, parse, pass_fds=()):
+        child = Child(self, name, argv, host, parse, pass_fds)
         self.stack.callback(child.end)
         return child
 

@@ -6,7 +6,6 @@
  *
  * A call that the process sleeps in when this begins is begun anew and counts: the first one, too.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,14 +18,6 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_ALIVE = 3,
 };
-
-static volatile sig_atomic_t let_go;
-
-static void on_term(int number)
-{
-	(void)number;
-	let_go = 1;
-}
 
 static int fail(const char *what)
 {
@@ -53,48 +44,55 @@ static int signal_of(int status)
 	return number;
 }
 
-static int count(pid_t pid, long at)
+/* Look at what happened to the process. True: it is dead. */
+static bool follow(pid_t pid, long at, long *calls)
 {
-	long calls = 0;
 	int status;
 
-	for (;;) {
-		if (waitpid(pid, &status, 0) < 0) {
-			if (errno != EINTR)
-				return fail("waitpid");
-			if (!let_go || calls == at) /* it is dying */
-				continue;
-			printf("%ld\n", calls);
-			return EXIT_ALIVE; /* the kernel detaches it */
-		}
+	while (waitpid(pid, &status, WNOHANG) == pid) {
 		if (!WIFSTOPPED(status))
-			return EXIT_SUCCESS;
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80) && is_entry(pid) && ++calls == at) {
+			return true;
+		if (WSTOPSIG(status) == (SIGTRAP | 0x80) && is_entry(pid) && ++*calls == at)
 			kill(pid, SIGKILL);
-			continue;
-		}
-		if (ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)signal_of(status)) < 0 &&
-		    errno != ESRCH)
-			return fail("PTRACE_SYSCALL");
+		else
+			ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)signal_of(status));
 	}
+	return false;
+}
+
+/* The signals are blocked: none gets lost between a look and the wait for the next one. */
+static int count(pid_t pid, long at, const sigset_t *signals)
+{
+	long calls = 0;
+
+	while (!follow(pid, at, &calls)) {
+		if (sigwaitinfo(signals, NULL) != SIGTERM || calls == at)
+			continue;
+		printf("%ld\n", calls);
+		return EXIT_ALIVE; /* the kernel detaches it */
+	}
+	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
 {
-	const struct sigaction term = { .sa_handler = on_term };
 	const pid_t pid = argc == 3 ? (pid_t)atol(argv[1]) : 0;
+	sigset_t signals;
 	int status;
 
 	if (!pid) {
 		fputs("usage: killat PID N\n", stderr);
 		return EXIT_USAGE;
 	}
-	sigaction(SIGTERM, &term, NULL); /* without SA_RESTART */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD) < 0 ||
 	    ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0 || waitpid(pid, &status, 0) < 0 ||
 	    ptrace(PTRACE_SYSCALL, pid, NULL, NULL) < 0)
 		return fail("ptrace");
 	puts("ready");
 	fflush(stdout);
-	return count(pid, atol(argv[2]));
+	return count(pid, atol(argv[2]), &signals);
 }

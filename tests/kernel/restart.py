@@ -8,10 +8,13 @@ of descriptors refuse what they must and lose nothing; strangers' objects are un
     SECAGREE_RESTART_SETS   so many sets in the crowd, 50 by default; how long a start takes is said
 """
 
+import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -21,6 +24,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "lib"), os.path.join(HERE, "../demo")]
 
+import kernel  # noqa: E402
 import lab  # noqa: E402
 import xfrm_dump  # noqa: E402
 from control import Control, ControlError  # noqa: E402
@@ -28,6 +32,8 @@ from tap import Tap  # noqa: E402
 
 KEYS = {"ck": "b40ba9a3c58b2a05bbf0d987b21bf8cb", "ik": "f769bcd751044604127672711c6d3441"}
 SECOND = "192.0.2.2"
+ENCAP_PORT = 4500
+HIGH_FD = 100  # descriptors are moved down from here
 STRANGERS = (("state", "src 192.0.2.77 dst 192.0.2.1 proto esp spi 0x77 reqid 7 mode transport "
               "auth-trunc hmac(sha1) 0x0102030405060708090a0b0c0d0e0f1011121314 96 "
               "enc cbc(aes) 0x0102030405060708090a0b0c0d0e0f10"),
@@ -51,6 +57,54 @@ def member(number, pcscf=lab.PCSCF_4, **more):
             "security_client": "ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;"
                                f"spi-c={100000 + 2 * number};spi-s={100001 + 2 * number};"
                                "port-c=7000;port-s=7001", **KEYS, **more}
+
+
+class Manager:
+    """What a service manager does with descriptors: it keeps what one run gives it for the next."""
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "notify.sock")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.setblocking(False)
+        self.kept = []  # descriptors
+        self.said = []
+
+    def listen(self):
+        while True:
+            try:
+                text, fds, _, _ = socket.recv_fds(self.socket, 4096, 4)
+            except BlockingIOError:
+                return
+            self.said.append(text.decode())
+            if "FDSTOREREMOVE=1" in self.said[-1]:
+                self.drop()
+            for fd in fds:
+                if not any(os.path.sameopenfile(fd, one) for one in self.kept):
+                    self.kept.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH_FD))
+                os.close(fd)
+
+    def drop(self):
+        """All had the same name."""
+        for fd in self.kept:
+            os.close(fd)
+        self.kept.clear()
+
+    def start(self, bed):
+        """A run that inherits what is kept."""
+        moves = "".join(f" {3 + at}<&{fd} {fd}<&-" for at, fd in enumerate(self.kept))
+        script = (f"export NOTIFY_SOCKET={self.path} LISTEN_FDS={len(self.kept)} LISTEN_PID=$$; "
+                  f'exec "$0" "$@"{moves}')
+        bed.start_daemon("bash", "-c", script, os.path.join(lab.BUILD, "secagreed"),
+                         pass_fds=self.kept)
+        self.listen()
+
+    def inodes(self):
+        return sorted(os.fstat(fd).st_ino for fd in self.kept)
+
+    def close(self):
+        self.drop()
+        self.socket.close()
 
 
 class Restart:
@@ -299,6 +353,62 @@ class Restart:
         self.tap.ok(self.sets().keys() == before | {made}, "and takes nothing from the next one")
         self.audit_is_clean("neither in the kernel")
 
+    def udp_sockets(self):
+        """The daemon's, by inode."""
+        where = f"/proc/{self.bed.daemon.pid}/fd"
+        found = []
+        for fd in os.listdir(where):
+            with contextlib.suppress(FileNotFoundError):  # a connection that has just gone
+                found.append(os.stat(os.path.join(where, fd)).st_ino)
+        with open(f"/proc/{self.bed.daemon.pid}/net/udp", encoding="ascii") as file:
+            bound = {int(line.split()[9]) for line in file.readlines()[1:]}
+        return sorted(bound & set(found))
+
+    def esp_in_udp(self):
+        """Does the kernel take ESP out of UDP? One with an SPI that nobody has shows it."""
+        pid = self.bed.front_end.pid
+
+        def counts():
+            with open(f"/proc/{pid}/net/snmp", encoding="ascii") as file:
+                udp = [line.split() for line in file if line.startswith("Udp:")]
+            return (kernel.counters(pid)["XfrmInNoStates"],
+                    int(dict(zip(*udp))["NoPorts"]))
+        before = counts()
+        with self.bed.phone_host.inside():
+            phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with phone:
+            phone.sendto(b"\x66\x66\x66\x66" + bytes(60), (lab.PCSCF_4, ENCAP_PORT))
+        self.bed.until(lambda: counts() != before, "the packet is counted")
+        return counts()[0] > before[0]
+
+    def kept_descriptors(self):
+        """The sockets for ESP in UDP live on while no daemon holds them."""
+        manager = Manager(self.bed.directory)
+        self.bed.daemon.end()
+        self.tap.ok(not self.esp_in_udp(), "a stop without a service manager ends ESP in UDP")
+        manager.start(self.bed)
+        first = self.udp_sockets()
+        self.tap.ok(len(first) == 2 and manager.inodes() == first,
+                    "the service manager is given the sockets for ESP in UDP", first,
+                    manager.inodes(), *manager.said)
+        self.bed.daemon.end(signal.SIGKILL)
+        self.tap.ok(self.esp_in_udp(), "with them ESP in UDP goes on while no daemon runs")
+        manager.start(self.bed)
+        self.tap.ok(self.udp_sockets() == first and manager.inodes() == first,
+                    "the next run inherits them", first, self.udp_sockets(), manager.inodes())
+        self.bed.listeners[0] = lab.listener("ims", lab.PCSCF_4, encap_port=ENCAP_PORT + 1)
+        self.bed.daemon.end()
+        manager.said.clear()
+        manager.start(self.bed)
+        now = self.udp_sockets()
+        self.tap.ok(len(now) == 2 and len(set(now) & set(first)) == 1 and
+                    "FDSTOREREMOVE=1\nFDNAME=esp-in-udp" in manager.said and
+                    manager.inodes() == now, "one of a port that is gone is given back", first,
+                    now, manager.inodes(), *manager.said)
+        self.connect()
+        self.audit_is_clean("the sets are what they were")
+        manager.close()
+
     def flush(self):
         self.bed.daemon.end()
         foreign = self.foreign()
@@ -319,6 +429,7 @@ class Restart:
         self.changed_configuration()
         self.full()
         self.descriptors()
+        self.kept_descriptors()
         self.flush()
 
 

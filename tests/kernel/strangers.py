@@ -6,8 +6,8 @@ gives up what cannot, and touches nothing foreign. TAP.
 """
 
 import ctypes
+import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -127,6 +127,10 @@ class Test:
         self.mended(wanted, "a guard that another program changed is right again")
         self.xfrm("policy", "update", *words, "priority", "1")
         self.tap.ok(self.logged("guard-contested"), "changed again at once, it is contested")
+        status, report = self.audit()
+        found = {one["found"] for one in report.get("findings", ())}
+        self.tap.ok(status == 3 and found == {"missing_guard"}, "and an audit says that it is not "
+                    "there", status, report)
         self.mended(wanted, "and right again after some seconds")
 
     # ---- SAs ----
@@ -144,34 +148,73 @@ class Test:
         self.tap.ok(ended not in self.sets() and not left and stays in self.sets(),
                     "an SA at its hard limit ends its set, and no other", self.sets(), len(left))
 
-    def audit(self):
+    def audit(self, *options):
+        """secagreectl's, which reads the kernel itself: exit status and report."""
         done = subprocess.run([os.path.join(lab.BUILD, "secagreectl"), "--socket",
-                               self.bed.control_path, "audit"], capture_output=True, text=True,
-                              check=False)
-        return done.returncode, done.stdout + done.stderr
+                               self.bed.control_path, "--json", "audit", *options],
+                              capture_output=True, text=True, check=False)
+        return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+
+    def xfrm_of(self, sa, *words):
+        self.xfrm("state", words[0], "src", sa.src, "dst", sa.dst, "proto", "esp", "spi",
+                  hex(sa.spi), *words[1:])
+
+    def sa_to(self, phone):
+        return next(one for one in kernel.sas(self.bed.pcscf_host)
+                    if one.dst == f"192.0.2.{100 + phone}")
 
     def audits(self):
-        status, text = self.audit()
-        self.tap.ok(status == 0, "an audit of what is right is clean", status, text)
-        gone, stays = self.make(5), self.make(6)
-        sa = next(one for one in kernel.sas(self.bed.pcscf_host) if one.dst == "192.0.2.105")
-        self.xfrm("state", "delete", "src", sa.src, "dst", sa.dst, "proto", "esp", "spi",
-                  hex(sa.spi))
+        status, report = self.audit()
+        self.tap.ok(status == 0 and report["clean"] and not report["findings"]
+                    and report["sets"] == len(self.sets()) and report["sas"] == 4 * report["sets"],
+                    "an audit of what is right is clean", status, report)
+        gone, changed, stays = self.make(5), self.make(9), self.make(6)
+        self.xfrm_of(self.sa_to(5), "delete")
+        self.lose_time(9)
         self.add_sa("0x77770001", 33203)
         self.add_sa("0x77770002", 1)
-        status, text = self.audit()
+        self.finds(changed, gone)
+        status, report = self.audit("--mend")
         left = {one.spi for one in kernel.sas(self.bed.pcscf_host)}
-        self.tap.ok(status == 3 and re.search(r"lost[_ ]sets\W+1\b", text)
-                    and re.search(r"orphan[_ ]sas\W+1\b", text), "the audit tells what it found",
-                    status, text)
+        self.tap.ok(status == 3 and report["mended"]["lost_sets"] == 1
+                    and report["mended"]["orphan_sas"] == 1, "--mend tells what was mended",
+                    status, report)
         self.tap.ok(gone not in self.sets() and stays in self.sets(),
                     "a set whose SA somebody deleted is lost", self.sets())
         self.tap.ok(0x77770001 not in left, "an SA with our mark that belongs to no set goes")
         self.tap.ok(0x77770002 in left, "one of another owner stays")
-        status, text = self.audit()
-        self.tap.ok(status == 0, "the next audit is clean", status, text)
+        self.control.call("sa.extend", set=changed, expires=900)
+        status, report = self.audit()
+        self.tap.ok(status == 0, "the next audit is clean", status, report)
         self.xfrm("state", "delete", "src", "192.0.2.77", "dst", lab.PCSCF_4, "proto", "esp",
                   "spi", "0x77770002")
+
+    def finds(self, changed, gone):
+        before = kernel.sa_count(self.bed.pcscf_host)
+        status, report = self.audit()
+        found = sorted((one["found"], one["set"]) for one in report.get("findings", ()))
+        self.tap.ok(status == 3 and found == [("early_limit", changed), ("missing_sa", gone),
+                                              ("unknown_sa", None)],
+                    "an audit tells what differs, read by libnl", status, report)
+        self.tap.ok(report["foreign_sas"] == 1 and before == kernel.sa_count(self.bed.pcscf_host)
+                    and gone in self.sets(), "and changes nothing", report)
+
+    def lose_time(self, phone):
+        """The kernel would end this SA long before the registration does."""
+        self.xfrm_of(self.sa_to(phone), "update", "mode", "transport", "auth-trunc", "hmac(sha1)",
+                     "0x" + "00" * 20, "96", "enc", "ecb(cipher_null)", "", "limit", "time-hard",
+                     "300")
+
+    def audits_policies(self):
+        """What is missing the daemon has put back before it is asked; what is too much it leaves
+        until then."""
+        words = ("src", "192.0.2.99", "dst", lab.PCSCF_4, "dport", "7777", "dir", "in")
+        self.xfrm("policy", "add", *words, "priority", "2079", "tmpl", "proto", "esp", "reqid",
+                  "33203", "mode", "transport")
+        status, report = self.audit("--mend")
+        self.tap.ok(status == 3 and [one["found"] for one in report["findings"]]
+                    == ["unknown_policy"] and report["mended"]["orphan_policies"] == 1,
+                    "a policy with our mark that belongs to no set goes", status, report)
 
     def lost_events(self, wanted):
         """The daemon is held up while more happens than its buffer keeps."""
@@ -216,6 +259,7 @@ def run(bed, tap):
     test.change(wanted)
     test.hard_limit()
     test.audits()
+    test.audits_policies()
     test.lost_events(wanted)
     tap.ok(test.exact(), "the kernel holds the SAs of the sets and no others")
     for one in test.sets():

@@ -15,6 +15,7 @@
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
+#include "daemon/inherit.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/sip_flow.h"
@@ -85,7 +86,7 @@ int main(int argc, char **argv)
 	}
 	timer_use_loop(loop);
 	dispatch_init();
-	listen_inherit();
+	inherit_sockets();
 	world_start(NULL);
 	d = (struct daemon){.config = &config,
 			    .xfrm = &fake_xfrm,

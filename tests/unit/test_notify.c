@@ -43,6 +43,47 @@ static void hears(int fd, const char *state)
 	assert_memory_equal(word, state, (size_t)n);
 }
 
+/* The same, and the descriptor that came along, or -1. */
+static int hears_with(int fd, const char *state)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	char text[80];
+	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	int kept = -1;
+
+	assert_int_equal(recvmsg(fd, &message, 0), strlen(state));
+	assert_memory_equal(text, state, strlen(state));
+	if (CMSG_FIRSTHDR(&message))
+		memcpy(&kept, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(kept));
+	return kept;
+}
+
+static void a_descriptor_is_given_to_keep_and_dropped_by_its_name(void **state)
+{
+	const int fd = manager("@secagreed-test-notify-keep");
+	int pipes[2], kept;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(notify_keep(pipes[0], "n"), 0);
+	kept = hears_with(fd, "FDSTORE=1\nFDNAME=n");
+	assert_true(kept >= 0);
+	close(pipes[0]);
+	assert_int_equal(write(pipes[1], "x", 1), 1);
+	assert_int_equal(read(kept, &byte, 1), 1);
+	assert_int_equal(notify_drop("n"), 0);
+	assert_int_equal(hears_with(fd, "FDSTOREREMOVE=1\nFDNAME=n"), -1);
+	close(kept);
+	close(pipes[1]);
+	close(fd);
+}
+
 static void who_waits_at_a_path_is_told(void **state)
 {
 	char path[100];
@@ -158,6 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_waits_at_a_path_is_told),
+		cmocka_unit_test(a_descriptor_is_given_to_keep_and_dropped_by_its_name),
 		cmocka_unit_test(who_waits_at_an_abstract_address_is_told),
 		cmocka_unit_test(nobody_waits_and_nothing_happens),
 		cmocka_unit_test(the_watchdog_is_for_whom_it_was_meant),
