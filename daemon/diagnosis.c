@@ -272,7 +272,7 @@ static const struct {
 	{ "reason", "spi_exhausted", ANY, "spi_exhausted",
 	  "random numbers that do not come or always meet SPIs in use: with 2^32 SPIs the generator "
 	  "is broken (getrandom(2)), or memory is short" },
-	{ "reason", "port_exhausted", ANY, "port_exhausted",
+	{ "reason", "port_exhausted", ANY, "ports_exhausted",
 	  "widen client-ports of the listener, or release old sets of this phone" },
 	{ "reason", "limit", ANY, "limit_reached", "see max-sets, and secagreectl list" },
 	{ "errno", "EPERM", ANY, "capability_missing",

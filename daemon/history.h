@@ -9,7 +9,7 @@
 #include "daemon/event.h"
 
 /* Whatever the number of phones. The oldest events go first. */
-#define HISTORY_MAX_BYTES (16u * 1024 * 1024)
+#define HISTORY_MAX_BYTES (16 * 1024 * 1024)
 
 /* Of one IMPI, address or set: a phone that fails again and again has no more than that. */
 #define HISTORY_EVENTS 64

@@ -15,6 +15,7 @@
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
+#include "daemon/history.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/sip_flow.h"
@@ -85,6 +86,7 @@ int main(int argc, char **argv)
 	}
 	timer_use_loop(loop);
 	dispatch_init();
+	history_start();
 	listen_inherit();
 	world_start(NULL);
 	d = (struct daemon){.config = &config,
@@ -95,6 +97,7 @@ int main(int argc, char **argv)
 	sip_flow_free(d.sip);
 	sa_table_free(world.table);
 	fake_store_reset();
+	history_stop();
 	event_reset();
 	event_base_free(loop);
 	return err ? 1 : 0;

@@ -133,7 +133,8 @@ static int add_sa(const struct xfrm_sa *sa)
 	if (find_sa(&sa->id))
 		return -EEXIST;
 	assert(fake_xfrm.sa_count < FAKE_SAS);
-	fake_xfrm.sas[fake_xfrm.sa_count++] = (struct fake_sa){.sa = *sa, .add_time_s = clock_realtime_s()};
+	fake_xfrm.sas[fake_xfrm.sa_count++] =
+		(struct fake_sa){.sa = *sa, .add_time_s = clock_realtime_s()};
 	return 0;
 }
 

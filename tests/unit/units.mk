@@ -173,3 +173,10 @@ test_conn_LIBS := -losipparser2
 test_conn_LDFLAGS := -Wl,--wrap=free,--wrap=getsockopt
 test_history := $(addprefix daemon/,history.c hash.c event.c log.c) xfrm/ip.c
 test_history_LDFLAGS := -Wl,--wrap=calloc
+test_diagnosis := daemon/diagnosis.c $(FAKE_WORLD)
+test_diagnosis_PKG := libcrypto libconfuse
+test_drops := daemon/drops.c $(FAKE_GUARD)
+test_drops_PKG := libconfuse
+test_phone := $(DOORS)
+test_phone_PKG := libcrypto libconfuse jansson
+test_phone_LIBS := -losipparser2
