@@ -191,12 +191,16 @@ int check_message(struct sa_table *table, const struct config *config, const str
 		return err;
 	}
 	set = pick(flow, check);
+	set->heard |= check->local_port == set->pcscf.port_c ? SA_SET_HEARD_CLIENT
+							     : SA_SET_HEARD_SERVER;
 	if (set->state == SA_SET_TEMPORARY)
 		err = check_temporary(set, check, refusal);
 	else
 		err = check_established(set, check, refusal);
 	if (err) {
 		event_emit(EVENT_MESSAGE_REFUSED, event_set(set->id), event_text("impi", set->impi),
+			   event_address("ue", &set->ue_address),
+			   event_text("method", check->method),
 			   event_text("reason", reason_token(refusal->reason)),
 			   event_text("why", refusal->text));
 		return err;

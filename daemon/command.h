@@ -80,6 +80,7 @@ command_fn command_sa_offer, command_sa_check, command_sa_confirm, command_sa_fa
 command_fn command_sip_request, command_sip_response;
 command_fn command_agreement_parse, command_agreement_select, command_agreement_compare,
 	command_agreement_decide;
+command_fn command_phone_explain;
 command_fn command_event_subscribe, command_event_list;
 command_fn command_daemon_status, command_daemon_audit, command_daemon_methods,
 	command_daemon_version;

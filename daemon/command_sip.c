@@ -169,14 +169,28 @@ static json_t *verdict_json(const struct daemon *d, const struct sip_verdict *v,
 	return json;
 }
 
-static void count_refusal(struct daemon *d, const struct sip_verdict *v)
+/* A refusal without a reason is what the table of RFC 3329 says of a message that did nothing wrong:
+ * a 421 or 494 with the list. */
+static void tell_refusal(struct daemon *d, const struct sip_verdict *v)
 {
-	if (!v->has_reason)
+	const struct sa_set *set = sa_table_by_id(d->table, v->set_id);
+	const char *impi = set ? set->impi : v->impi;
+	const struct ip_addr *phone = set ? &set->ue_address : &v->phone;
+	const bool replies = v->action == DECIDE_REPLY;
+	char reply[REFUSAL_REPLY_BYTES] = "none";
+
+	if (v->has_reason)
+		d->refused[v->reason]++;
+	if (!v->has_reason && v->action == DECIDE_FORWARD)
 		return;
-	d->refused[v->reason]++;
+	if (replies)
+		snprintf(reply, sizeof(reply), "%u %s", v->code, v->phrase);
 	event_emit(EVENT_SIP_REFUSED, event_set(v->set_id),
+		   event_if(*impi, event_text("impi", impi)),
+		   event_if(phone->family != AF_UNSPEC, event_address("ue", phone)),
 		   event_text("verdict", decide_action_name(v->action)),
-		   event_text("reason", reason_token(v->reason)), event_text("why", v->why));
+		   event_if(v->has_reason, event_text("reason", reason_token(v->reason))),
+		   event_text("why", v->why), event_text("reply", reply));
 }
 
 /* ---- the methods ---- */
@@ -194,7 +208,7 @@ static int run(struct daemon *d, flow_fn *flow, const struct sip_input *in, bool
 	err = flow(d->sip, in, &verdict, refusal);
 	if (err)
 		return err;
-	count_refusal(d, &verdict);
+	tell_refusal(d, &verdict);
 	*ret = verdict_json(d, &verdict, base64);
 	sip_verdict_done(&verdict);
 	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");

@@ -109,14 +109,33 @@ static json_t *refusal_error(const struct refusal *r)
 
 /* ---- methods ---- */
 
-static json_t *refused(struct daemon *d, const struct command *command,
+/* Whom a request was about, as far as that can be read from it: it may be a bad one. Who only looks
+ * does nothing to a phone. */
+static void tell_refused(const struct command *command, const json_t *params, const char *reason,
+			 const char *why, const char *reply)
+{
+	const bool changes = command->right == COMMAND_CHANGES;
+	const char *impi = changes ? param_text(params, "impi") : NULL;
+	const char *set = changes ? param_text(params, "set") : NULL;
+	const struct ip_addr ue = param_address(params, "ue");
+
+	event_emit(EVENT_REQUEST_REFUSED, event_text("method", command->name),
+		   event_if(impi && strlen(impi) <= PARAM_TEXT_BYTES, event_text("impi", impi)),
+		   event_if(changes && ue.family != AF_UNSPEC, event_address("ue", &ue)),
+		   event_if(set && strlen(set) == 16, event_text("set", set)),
+		   event_text("reason", reason), event_text("why", why),
+		   event_if(reply && *reply, event_text("reply", reply)));
+}
+
+static json_t *refused(struct daemon *d, const struct command *command, const json_t *params,
 		       const struct refusal *refusal)
 {
+	char reply[REFUSAL_REPLY_BYTES];
+
 	d->calls[command - COMMANDS][CALL_REFUSED]++;
 	d->refused[refusal->reason]++;
-	event_emit(EVENT_REQUEST_REFUSED, event_text("method", command->name),
-		   event_text("reason", reason_token(refusal->reason)),
-		   event_text("why", refusal->text));
+	tell_refused(command, params, reason_token(refusal->reason), refusal->text,
+		     refusal_reply(refusal, reply));
 	return refusal_error(refusal);
 }
 
@@ -131,7 +150,7 @@ static bool run(struct daemon *d, const struct command *command, json_t *params,
 		d->calls[command - COMMANDS][CALL_DONE]++;
 		return true;
 	}
-	*ret = refused(d, command, &refusal);
+	*ret = refused(d, command, params, &refusal);
 	return false;
 }
 
@@ -150,7 +169,7 @@ static bool check_and_run(struct daemon *d, const struct command *command, json_
 	char why[160];
 
 	if (!may(d, command, &refusal)) {
-		*ret = refused(d, command, &refusal);
+		*ret = refused(d, command, params, &refusal);
 		return false;
 	}
 	if (!json_is_object(params))
@@ -158,6 +177,8 @@ static bool check_and_run(struct daemon *d, const struct command *command, json_
 	else if (params_check(command->params, params, why, sizeof(why)) == 0)
 		return run(d, command, params, ret);
 	d->calls[command - COMMANDS][CALL_BAD_PARAMS]++;
+	if (command->right == COMMAND_CHANGES)
+		tell_refused(command, params, "bad_params", why, NULL);
 	*ret = dispatch_error(DISPATCH_INVALID_PARAMS, why);
 	return false;
 }

@@ -4,7 +4,7 @@
  * with the number that they want next and find out by it how many they have missed. Out of memory
  * an event is logged and counted, but its number is missing from the ring.
  *
- * State of the process, as the log is: one daemon has one history. It does not outlive the daemon,
+ * State of the process, as the log is: one daemon has one ring. It does not outlive the daemon,
  * and the numbers start again with it.
  */
 #include "daemon/event.h"
@@ -28,9 +28,11 @@ static const struct {
 	[EVENT_RECORD_REFUSED] = { "record-refused", LOG_ERR },
 	[EVENT_STORE_FORGOTTEN] = { "store-forgotten", LOG_WARNING },
 	[EVENT_STORE_FAILED] = { "store-failed", LOG_ERR },
+	[EVENT_OFFER] = { "offer", LOG_DEBUG },
 	[EVENT_SET_MADE] = { "set-made", LOG_INFO },
 	[EVENT_SET_STATE] = { "set-state", LOG_INFO },
 	[EVENT_SET_MOVED] = { "set-moved", LOG_INFO },
+	[EVENT_SET_UNANSWERED] = { "set-unanswered", LOG_NOTICE },
 	[EVENT_SET_LOST] = { "set-lost", LOG_WARNING },
 	[EVENT_KEYS_EXPORTED] = { "keys-exported", LOG_NOTICE },
 	[EVENT_REQUEST_REFUSED] = { "refused", LOG_NOTICE },
@@ -57,7 +59,8 @@ static struct {
 	uint64_t total[EVENT_COUNT];
 	void (*emitted)(void *arg);
 	void *arg;
-} history;
+	void (*keep)(struct event_record *record);
+} ring;
 
 /* ---- fields ---- */
 
@@ -94,6 +97,12 @@ struct event_field event_set(uint64_t id)
 		snprintf(field.shown, sizeof(field.shown), "%016" PRIx64, id);
 	else
 		field.text = "";
+	return field;
+}
+
+struct event_field event_if(bool present, struct event_field field)
+{
+	field.absent = !present;
 	return field;
 }
 
@@ -134,6 +143,8 @@ static void log_event(enum event_name name, const struct event_field *fields)
 	for (const struct event_field *field = fields; field->name; field++) {
 		const char *text = text_of(field);
 
+		if (field->absent)
+			continue;
 		fprintf(f, " %s=", field->name);
 		if (text)
 			put_text(f, text);
@@ -155,25 +166,15 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static struct event_record *record_of(enum event_name name, const struct event_field *fields)
+static void fill(struct event_record *record, const struct event_field *fields, char *texts)
 {
-	struct event_record *record;
-	size_t bytes = 0;
-	char *texts;
-
-	for (const struct event_field *field = fields; field->name; field++)
-		bytes += text_of(field) ? strlen(text_of(field)) + 1 : 0;
-	record = calloc(1, sizeof(*record) + bytes);
-	if (!record)
-		return NULL;
-	record->seq = history.last;
-	record->time_ms = now_ms();
-	record->name = name;
-	texts = record->texts;
 	for (const struct event_field *field = fields; field->name; field++) {
 		const char *text = text_of(field);
-		const size_t i = record->field_count++;
+		size_t i;
 
+		if (field->absent)
+			continue;
+		i = record->field_count++;
 		record->fields[i].name = field->name;
 		record->fields[i].number = field->number;
 		if (text) {
@@ -181,7 +182,60 @@ static struct event_record *record_of(enum event_name name, const struct event_f
 			texts = stpcpy(texts, text) + 1;
 		}
 	}
+}
+
+static struct event_record *record_of(enum event_name name, const struct event_field *fields)
+{
+	struct event_record *record;
+	size_t bytes = sizeof(*record), count = 0;
+
+	for (const struct event_field *field = fields; field->name; field++) {
+		if (field->absent)
+			continue;
+		count++;
+		bytes += text_of(field) ? strlen(text_of(field)) + 1 : 0;
+	}
+	bytes += count * sizeof(record->fields[0]);
+	record = calloc(1, bytes);
+	if (!record)
+		return NULL;
+	record->seq = ring.last;
+	record->time_ms = now_ms();
+	record->name = name;
+	record->holders = 1;
+	record->bytes = bytes;
+	fill(record, fields, (char *)&record->fields[count]);
 	return record;
+}
+
+struct event_record *event_record_hold(struct event_record *record)
+{
+	record->holders++;
+	return record;
+}
+
+void event_record_drop(struct event_record *record)
+{
+	if (record && !--record->holders)
+		free(record);
+}
+
+const char *event_record_text(const struct event_record *record, const char *name)
+{
+	for (size_t i = 0; i < record->field_count; i++) {
+		if (!strcmp(record->fields[i].name, name))
+			return record->fields[i].text;
+	}
+	return NULL;
+}
+
+uint64_t event_record_number(const struct event_record *record, const char *name)
+{
+	for (size_t i = 0; i < record->field_count; i++) {
+		if (!strcmp(record->fields[i].name, name))
+			return record->fields[i].number;
+	}
+	return 0;
 }
 
 void event_emit_fields(enum event_name name, const struct event_field *fields)
@@ -189,12 +243,14 @@ void event_emit_fields(enum event_name name, const struct event_field *fields)
 	struct event_record **place;
 
 	log_event(name, fields);
-	history.total[name]++;
-	place = &history.kept[++history.last % EVENT_KEPT];
-	free(*place);
+	ring.total[name]++;
+	place = &ring.kept[++ring.last % EVENT_KEPT];
+	event_record_drop(*place);
 	*place = record_of(name, fields);
-	if (history.emitted)
-		history.emitted(history.arg);
+	if (*place && ring.keep)
+		ring.keep(*place);
+	if (ring.emitted)
+		ring.emitted(ring.arg);
 }
 
 const char *event_word(enum event_name name)
@@ -209,20 +265,20 @@ const char *event_level(enum event_name name)
 
 uint64_t event_total(enum event_name name)
 {
-	return history.total[name];
+	return ring.total[name];
 }
 
 uint64_t event_last(void)
 {
-	return history.last;
+	return ring.last;
 }
 
 const struct event_record *event_from(uint64_t seq)
 {
-	if (history.last >= EVENT_KEPT && seq <= history.last - EVENT_KEPT)
-		seq = history.last - EVENT_KEPT + 1;
-	for (; seq <= history.last; seq++) {
-		const struct event_record *record = history.kept[seq % EVENT_KEPT];
+	if (ring.last >= EVENT_KEPT && seq <= ring.last - EVENT_KEPT)
+		seq = ring.last - EVENT_KEPT + 1;
+	for (; seq <= ring.last; seq++) {
+		const struct event_record *record = ring.kept[seq % EVENT_KEPT];
 
 		if (record && record->seq == seq)
 			return record;
@@ -232,13 +288,18 @@ const struct event_record *event_from(uint64_t seq)
 
 void event_listen(void (*emitted)(void *arg), void *arg)
 {
-	history.emitted = emitted;
-	history.arg = arg;
+	ring.emitted = emitted;
+	ring.arg = arg;
+}
+
+void event_keep(void (*keep)(struct event_record *record))
+{
+	ring.keep = keep;
 }
 
 void event_reset(void)
 {
 	for (size_t i = 0; i < EVENT_KEPT; i++)
-		free(history.kept[i]);
-	memset(&history, 0, sizeof(history));
+		event_record_drop(ring.kept[i]);
+	memset(&ring, 0, sizeof(ring));
 }

@@ -10,7 +10,7 @@
 #include "xfrm/xfrm.h"
 
 #define EVENT_KEPT       1024 /* the latest ones */
-#define EVENT_MAX_FIELDS 12
+#define EVENT_MAX_FIELDS 16
 
 enum event_name {
 	EVENT_STARTED,
@@ -21,9 +21,11 @@ enum event_name {
 	EVENT_RECORD_REFUSED,
 	EVENT_STORE_FORGOTTEN,
 	EVENT_STORE_FAILED,
+	EVENT_OFFER,
 	EVENT_SET_MADE,
 	EVENT_SET_STATE,
 	EVENT_SET_MOVED,
+	EVENT_SET_UNANSWERED,
 	EVENT_SET_LOST,
 	EVENT_KEYS_EXPORTED,
 	EVENT_REQUEST_REFUSED,
@@ -48,6 +50,7 @@ enum event_name {
 /* One field of an event. Made by the functions below; @name is a literal. */
 struct event_field {
 	const char *name;
+	bool absent;      /* there is nothing to say under this name */
 	const char *text; /* NULL: .shown, or .number */
 	char shown[IP_TEXT_BYTES];
 	uint64_t number;
@@ -59,6 +62,9 @@ struct event_field event_number(const char *name, uint64_t number);
 struct event_field event_address(const char *name, const struct ip_addr *address);
 struct event_field event_errno(int err); /* "errno", a name as "ENOMEM"; "none" for 0 */
 struct event_field event_set(uint64_t id); /* "set", 16 hexadecimal digits; none for 0 */
+
+/* @field, or nothing. */
+struct event_field event_if(bool present, struct event_field field);
 
 /* event_emit(EVENT_SET_LOST, event_set(id), event_number("left_s", 5)) */
 #define event_emit(name, ...)                                                                      \
@@ -72,14 +78,23 @@ struct event_record {
 	uint64_t seq; /* 1, 2, ... since the daemon's start */
 	int64_t time_ms; /* of the real clock */
 	enum event_name name;
+	unsigned holders;
+	size_t bytes; /* of memory, all in all */
 	size_t field_count;
 	struct {
 		const char *name;
 		const char *text; /* NULL: .number */
 		uint64_t number;
-	} fields[EVENT_MAX_FIELDS];
-	char texts[];
+	} fields[];
 };
+
+/* What stands under @name; NULL or 0 when there is no such text or number. */
+const char *event_record_text(const struct event_record *record, const char *name);
+uint64_t event_record_number(const struct event_record *record, const char *name);
+
+/* Whoever keeps a record longer than it is kept here holds it, and drops it in the end. */
+struct event_record *event_record_hold(struct event_record *record);
+void event_record_drop(struct event_record *record); /* NULL: nothing */
 
 const char *event_word(enum event_name name);
 const char *event_level(enum event_name name); /* "error" .. "info" */
@@ -93,6 +108,9 @@ const struct event_record *event_from(uint64_t seq);
 
 /* Have @emitted called after each event. It must not emit any. NULL: nobody. */
 void event_listen(void (*emitted)(void *arg), void *arg);
+
+/* Have @keep called with each event's record, before event_listen()'s. NULL: nobody. */
+void event_keep(void (*keep)(struct event_record *record));
 
 /* Whoever is sent events: they are read from what is kept, so that a slow reader costs nothing. */
 struct subscriber {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 /* Words of a phone need not be UTF-8: then what is not ASCII becomes '?'. */
-static json_t *text_json(const char *text)
+json_t *event_json_text(const char *text)
 {
 	json_t *json = json_string(text);
 	char ascii[1024];
@@ -29,7 +29,7 @@ json_t *event_json(const struct event_record *record)
 		const char *text = record->fields[i].text;
 
 		json_object_set_new(json, record->fields[i].name,
-				    text ? text_json(text)
+				    text ? event_json_text(text)
 					 : json_integer((json_int_t)record->fields[i].number));
 	}
 	return json;

@@ -12,6 +12,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/encap.h"
 #include "daemon/event.h"
+#include "daemon/history.h"
 #include "daemon/inherit.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
@@ -280,6 +281,7 @@ static int start(struct running *r, const struct config *config)
 	}
 	timer_use_loop(r->loop);
 	dispatch_init();
+	history_start();
 	if (watch_signals(r) < 0) {
 		log_line(LOG_ERR, "out of memory");
 		return -1;
@@ -370,6 +372,7 @@ static void stop(struct running *r, bool started)
 			event_free(r->signals[i]);
 	}
 	xfrm_close(r->daemon.xfrm);
+	history_stop();
 	if (r->loop)
 		event_base_free(r->loop);
 }

@@ -4,6 +4,7 @@
  * wrote, then whether we have anything in common, then whether there is room.
  */
 #include "daemon/offer.h"
+#include "daemon/event.h"
 #include "daemon/security_server.h"
 #include "daemon/impu.h"
 
@@ -11,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of what is told of an offer's combinations. */
+#define CONSIDERED_BYTES 2048
 
 /* Is there a mechanism beside ipsec-3gpp? */
 static bool has_other(const struct offer *offer, const struct offer_result *result,
@@ -171,6 +175,31 @@ static int find_over(const struct sa_table *table, const struct offer *offer,
 	return 0;
 }
 
+void offer_tell(const struct offer *offer, const struct ipsec3gpp *offered,
+		const struct select_result *selection, bool nat)
+{
+	char *text = lines_join(&offer->security_client);
+	char considered[CONSIDERED_BYTES];
+	struct text_out out;
+
+	text_out_init(&out, considered, sizeof(considered));
+	for (size_t i = 0; offered && i < offered->offer_count; i++) {
+		const struct ipsec_offer *one = &offered->offers[i];
+
+		text_out_printf(&out, "%s%.*s/%.*s/%.*s/%.*s %s: %s", i ? "; " : "",
+				(int)one->alg.n, one->alg.p, (int)one->ealg.n, one->ealg.p,
+				(int)one->prot.n, one->prot.p, (int)one->mod.n, one->mod.p,
+				select_verdict_name(selection->verdict[i]), selection->why[i]);
+	}
+	event_emit(EVENT_OFFER, event_text("impi", offer->impi),
+		   event_address("ue", &offer->ue_address),
+		   event_text("listener", offer->listener->name),
+		   event_text("security_client", text),
+		   event_if(offered, event_text("nat", nat ? "yes" : "no")),
+		   event_if(offered, event_text("considered", considered)));
+	free(text);
+}
+
 int offer_make(struct sa_table *table, const struct offer *offer, struct offer_result *ret,
 	       struct refusal *refusal)
 {
@@ -184,9 +213,12 @@ int offer_make(struct sa_table *table, const struct offer *offer, struct offer_r
 	if (err)
 		return err;
 	err = read_header(offer, &result, refusal);
-	if (err)
+	if (err) {
+		offer_tell(offer, NULL, NULL, false);
 		return err;
+	}
 	err = choose(offer, over, &result, refusal);
+	offer_tell(offer, &result.offered, &result.selection, result.nat);
 	if (!err)
 		err = create(table, offer, over, &result, refusal);
 	if (err)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TEXT_BYTES 1024
 #define KEY_BYTES      16
 #define SET_ID_BYTES   8
 
@@ -20,7 +19,7 @@ static bool is_text(const json_t *value)
 {
 	const char *text = json_string_value(value);
 
-	if (!text || json_string_length(value) > MAX_TEXT_BYTES)
+	if (!text || json_string_length(value) > PARAM_TEXT_BYTES)
 		return false;
 	for (; *text; text++) {
 		if ((unsigned char)*text < ' ' || *text == 0x7f)

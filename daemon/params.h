@@ -12,7 +12,7 @@
 #include "xfrm/xfrm.h"
 
 enum param_type {
-	PARAM_TEXT,    /* a string of at most 1024 printable characters */
+	PARAM_TEXT,    /* a string of at most PARAM_TEXT_BYTES printable characters */
 	PARAM_LINES,   /* a string, or an array of strings: the lines of one header */
 	PARAM_ADDRESS, /* an IPv4 or IPv6 address */
 	PARAM_PORT,    /* 0..65535 */
@@ -33,7 +33,8 @@ struct param {
 	const char *help; /* one line for daemon.methods; for PARAM_WORD the words, "a|b|c" */
 };
 
-#define PARAM_MAX 16
+#define PARAM_MAX        16
+#define PARAM_TEXT_BYTES 1024
 
 /* Hold @object against @params (ended by a NULL name): all known, the required there, each of its
  * type. Returns 0, or -EINVAL with a sentence that never holds a value. */

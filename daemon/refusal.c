@@ -54,6 +54,16 @@ const char *reason_token(enum reason reason)
 	return reason < REASON_COUNT ? REASONS[reason].token : "internal";
 }
 
+const char *refusal_reply(const struct refusal *refusal, char buf[static REFUSAL_REPLY_BYTES])
+{
+	if (refusal->verdict == VERDICT_DISCARD)
+		return "none";
+	if (!refusal->sip_code)
+		return "";
+	snprintf(buf, REFUSAL_REPLY_BYTES, "%d %s", refusal->sip_code, refusal->sip_phrase);
+	return buf;
+}
+
 static void start(struct refusal *refusal, enum reason reason)
 {
 	memset(refusal, 0, sizeof(*refusal));

@@ -62,6 +62,10 @@ struct refusal {
 
 const char *reason_token(enum reason reason);
 
+/* What the SIP side answers, for people: "403 Forbidden", "none", or "" when it is no message. */
+#define REFUSAL_REPLY_BYTES 48
+const char *refusal_reply(const struct refusal *refusal, char buf[static REFUSAL_REPLY_BYTES]);
+
 /* Fill *@refusal from the table and the text. Returns -ECANCELED, which every function that takes a
  * struct refusal returns when, and only when, it has filled it. */
 int refuse(struct refusal *refusal, enum reason reason, const char *fmt, ...)

@@ -93,7 +93,8 @@ int sa_kernel_set_limits(struct sa_set *set, struct xfrm_error *ret_error)
 void sa_kernel_log_error(const struct sa_set *set, const char *attempt,
 			 const struct xfrm_error *error)
 {
-	event_emit(EVENT_KERNEL_REFUSED, event_set(set->id), event_text("attempt", attempt),
+	event_emit(EVENT_KERNEL_REFUSED, event_set(set->id), event_text("impi", set->impi),
+		   event_address("ue", &set->ue_address), event_text("attempt", attempt),
 		   event_text("object", error->object),
 		   event_errno(error->error),
 		   event_text("text", error->kernel));
@@ -230,7 +231,8 @@ static void learn_policies(struct sa_set *set, const struct plan *plan)
 		if (xfrm_get_policy(set->table->xfrm, wanted->dir, &wanted->sel, wanted->if_id,
 				    &found) < 0 ||
 		    !xfrm_policy_equal(wanted, &found)) {
-			event_emit(EVENT_POLICY_VANISHED, event_set(set->id));
+			event_emit(EVENT_POLICY_VANISHED, event_set(set->id),
+				   event_text("impi", set->impi));
 			continue;
 		}
 		set->policy_index[i] = found.index;
@@ -266,6 +268,7 @@ size_t sa_kernel_restore_policies(struct sa_set *set)
 		restored += added;
 		if (err || added)
 			event_emit(EVENT_POLICY_LOST, event_set(set->id),
+				   event_text("impi", set->impi),
 				   event_text("restored", err ? "no" : "yes"), event_errno(err));
 	}
 	return restored;
@@ -297,16 +300,18 @@ static bool ours_collides(const struct plan *plan, const struct xfrm_error *erro
 	       error->index < plan->sa_count / 2;
 }
 
-static int refuse_install(const struct plan *plan, const struct xfrm_error *error,
-			  struct refusal *refusal)
+static int refuse_install(const struct sa_set *set, const struct plan *plan,
+			  const struct xfrm_error *error, struct refusal *refusal)
 {
 	const bool sa_exists = error->error == -EEXIST && error->op == XFRM_OP_ADD_SA &&
 			       error->index < plan->sa_count;
 	char object[128];
 	int err;
 
-	if (!sa_exists)
+	if (!sa_exists) {
+		sa_kernel_log_error(set, "install", error);
 		return refuse_kernel(refusal, "installing the set", error);
+	}
 	err = refuse(refusal, REASON_SPI_IN_USE,
 		     "the phone chose an SPI that is in use for its address: %s",
 		     xfrm_sa_id_format(&plan->sas[error->index].id, object, sizeof(object)));
@@ -337,7 +342,7 @@ int sa_kernel_install(struct sa_set *set, const struct keymat *keymat, bool *ret
 	error.error = err;
 	*ret_collision = err && ours_collides(&plan, &error);
 	if (err)
-		err = refuse_install(&plan, &error, refusal);
+		err = refuse_install(set, &plan, &error, refusal);
 	else
 		learn_policies(set, &plan);
 	plan_wipe(&plan);

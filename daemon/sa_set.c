@@ -13,6 +13,7 @@
  */
 #include "daemon/sa_set.h"
 #include "daemon/event.h"
+#include "daemon/evidence.h"
 #include "daemon/sa_kernel.h"
 #include "daemon/sa_table.h"
 #include "daemon/security_server.h"
@@ -355,6 +356,8 @@ static void due(void *arg)
 	const uint64_t now = clock_monotonic_ms();
 
 	if (now >= set->deadline_ms) {
+		if (set->state == SA_SET_TEMPORARY && !set->aborted)
+			evidence_emit_unanswered(set);
 		sa_set_drop(set, "expired");
 		return;
 	}
@@ -545,6 +548,7 @@ static int start_life(struct sa_set *set)
 	const uint64_t life_ms = (uint64_t)set->listener->timers.reg_await_auth_s * 1000;
 
 	set_deadline(set, clock_monotonic_ms() + life_ms);
+	drops_note(&set->table->drops, set->add_time_s);
 	event_emit(EVENT_SET_MADE, event_set(set->id), event_text("impi", set->impi),
 		   event_address("ue", &set->ue_address),
 		   event_text("listener", set->listener->name),
@@ -552,6 +556,7 @@ static int start_life(struct sa_set *set)
 		   event_text("ealg", ipsec_ealg_name(set->suite.ealg)),
 		   event_text("prot", ipsec_prot_name(set->suite.prot)),
 		   event_text("mod", ipsec_mod_name(set->suite.mod)),
+		   event_text("security_server", set->security_server),
 		   event_number("left_s", sa_set_left_s(set)));
 	return keep(set);
 }
@@ -632,6 +637,8 @@ static int set_of_record(struct sa_table *table, const struct set_record *r, str
 	set->transaction = r->transaction;
 	set->state = r->state;
 	set->aborted = r->aborted;
+	if (r->state != SA_SET_TEMPORARY) /* by an earlier run, as far as anybody knows */
+		set->heard = SA_SET_HEARD_SERVER | SA_SET_HEARD_CLIENT;
 	set->suite = r->suite;
 	set->ue = r->ue;
 	set->pcscf = r->pcscf;

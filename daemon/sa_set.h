@@ -24,6 +24,9 @@ enum sa_set_state {
 
 #define SA_SET_MAX_FLOWS 4
 
+#define SA_SET_HEARD_SERVER 1u /* port_ps; the one port of RFC 3329 */
+#define SA_SET_HEARD_CLIENT 2u /* port_pc */
+
 /* One pair of addresses and ports that the set's messages travel on, seen from here.
  * @key.remote_port 0 = any port of that phone (RFC 3329 sets). */
 struct sa_flow_key {
@@ -89,6 +92,7 @@ struct sa_set {
 	uint32_t reqid;
 	uint32_t policy_index[PLAN_MAX_POLICIES]; /* the kernel's names for its own policies */
 	size_t policy_count;
+	unsigned heard; /* on which of our ports the SIP server had a message: SA_SET_HEARD_ */
 	unsigned seen; /* audit.c: a bit for each SA of its plan that the kernel has */
 
 	int64_t add_time_s;   /* CLOCK_REALTIME, as the kernel counts it; revived: audit.c */

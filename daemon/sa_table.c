@@ -231,6 +231,11 @@ static struct sa_peer *find_peer(const struct sa_table *table, const struct ip_a
 	return peer;
 }
 
+const struct sa_peer *sa_table_peer(const struct sa_table *table, const struct ip_addr *address)
+{
+	return find_peer(table, address);
+}
+
 static struct sa_peer *peer_need(struct sa_table *table, const struct ip_addr *address)
 {
 	struct sa_peer *peer = find_peer(table, address);

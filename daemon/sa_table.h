@@ -6,6 +6,7 @@
 #ifndef DAEMON_SA_TABLE_H
 #define DAEMON_SA_TABLE_H
 
+#include "daemon/drops.h"
 #include "daemon/sa_set.h"
 
 struct sa_table {
@@ -21,6 +22,7 @@ struct sa_table {
 	uint64_t last_serial;
 	uint64_t count[SA_SET_GONE]; /* by state */
 	uint64_t changes[SA_SET_GONE][SA_SET_GONE + 1]; /* from state to state, so far */
+	struct drops drops;
 };
 
 /* @xfrm is borrowed. Returns NULL when memory is short. */
@@ -45,6 +47,9 @@ struct sa_set *sa_table_by_spi(const struct sa_table *table, uint32_t spi);
 
 struct sa_identity *sa_table_identity(const struct sa_table *table, const char *impi);
 struct sa_contact *sa_table_contact(const struct sa_table *table, const char *key);
+
+/* The phones at one address, or NULL. */
+const struct sa_peer *sa_table_peer(const struct sa_table *table, const struct ip_addr *address);
 
 /* The sets on one flow, newest first; exact port first, then sets that take any port. NULL: none. */
 const struct sa_flow *sa_table_flow(const struct sa_table *table, const struct ip_addr *local,

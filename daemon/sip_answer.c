@@ -356,6 +356,8 @@ static int register_response(struct sip_work *w, struct sip_pending *entry)
 				     "the set that the REGISTER came on is gone");
 	if (entry->listener->decide.sec_agree)
 		take_list_out(w);
+	snprintf(w->ret->impi, sizeof(w->ret->impi), "%s", entry->text[SIP_PENDING_IMPI]);
+	w->ret->phone = entry->remote.address;
 	find_way(&a);
 	if (!readable) {
 		refuse(&why, REASON_BAD_CHALLENGE, "a challenge is malformed");

@@ -14,6 +14,7 @@
 #include "daemon/sip_flow.h"
 #include "daemon/check.h"
 #include "daemon/log.h"
+#include "daemon/offer.h"
 #include "daemon/security_server.h"
 #include "daemon/sip_register.h"
 #include "daemon/sip_work.h"
@@ -23,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDENTITY_BYTES 512
+#define IDENTITY_BYTES SIP_IMPI_BYTES
 
 /* A request from a phone. */
 struct request {
@@ -327,6 +328,28 @@ static void note_reason(struct request *r, const struct decision *d)
 			 r->client.error.line + 1, r->client.error.offset, r->client.error.why);
 }
 
+/* The offer of a phone that is turned away before a 401 could come. */
+static void tell_offer(const struct request *r)
+{
+	const struct offer offer = {
+		.listener = r->listener,
+		.impi = r->impi,
+		.ue_address = r->w->in->source.address,
+		.security_client = r->client.lines,
+	};
+	struct select_result selection;
+	struct ipsec3gpp offered;
+	struct sec_error error;
+
+	if (r->client.readable &&
+	    ipsec3gpp_read(&r->client.header, SEC_CLIENT, &offered, &error) == 0) {
+		select_offer(&offered, &r->listener->select, is_behind_nat(r), &selection);
+		offer_tell(&offer, &offered, &selection, is_behind_nat(r));
+	} else {
+		offer_tell(&offer, NULL, NULL, false);
+	}
+}
+
 /* RFC 3329 2.3.1: the list goes out whole, whatever the phone offers; what starts the mechanism in
  * common is added to it. */
 static int answer(struct request *r, const struct decision *d)
@@ -389,6 +412,8 @@ static int judge(struct request *r)
 		return refused(r, &why);
 	}
 	decide_request(&r->listener->decide, &r->facts, &d);
+	if (d.action == DECIDE_REPLY && is_register && r->client.lines.count)
+		tell_offer(r);
 	if (d.action == DECIDE_REPLY && is_register && r->client.nat_refused &&
 	    !r->client.has_common) {
 		refuse(&why, REASON_NAT_REFUSED,
@@ -410,7 +435,9 @@ static int request_from_phone(struct sip_work *w)
 	if (r->listener) {
 		sip_agree_facts(&w->m, w->in->emergency, &r->facts);
 		sip_agree_lines(&w->m, SIP_SECURITY_CLIENT, &r->client.lines);
+		w->ret->phone = w->in->source.address;
 		err = judge(r);
+		memcpy(w->ret->impi, r->impi, sizeof(r->impi));
 	}
 	sip_client_done(&r->client);
 	free(r);

@@ -41,6 +41,8 @@ struct sip_input {
 	uint32_t linger_s; /* how long the sets live after a de-registration */
 };
 
+#define SIP_IMPI_BYTES 512
+
 struct sip_verdict {
 	enum decide_action action;
 	unsigned int row;  /* of the table in decide.h, 0: none */
@@ -51,6 +53,8 @@ struct sip_verdict {
 	bool has_reason; /* it was refused: */
 	enum reason reason;
 	char why[320];      /* a sentence, no secrets */
+	char impi[SIP_IMPI_BYTES]; /* whom it is about, "" = not known */
+	struct ip_addr phone;      /* AF_UNSPEC = not known */
 	uint64_t set_id;    /* the set that it has to do with, 0: none */
 	bool is_protected;  /* request: it came on that set */
 	bool has_integrity; /* REGISTER: what its Authorization now says */

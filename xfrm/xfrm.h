@@ -273,6 +273,18 @@ int xfrm_destroy_tcp(struct xfrm *x, const struct ip_addr *local, uint16_t local
 /* One line of text that names the object of a message; for errors and logs. */
 const char *xfrm_sa_id_format(const struct xfrm_sa_id *id, char *buf, size_t cap);
 
+/* ---- what was dropped: drops.c ---- */
+
+/* Packets, of this whole network namespace, since it was made. */
+struct xfrm_drops {
+	uint64_t no_states;     /* ESP with an SPI that no SA has */
+	uint64_t mismatch;      /* good ESP whose addresses or ports are not its SA's */
+	uint64_t tmpl_mismatch; /* what a policy wants protected, and is not or not so */
+};
+
+/* -ENOENT: a kernel without CONFIG_XFRM_STATISTICS. */
+int xfrm_read_drops(struct xfrm_drops *ret);
+
 /* ---- dumps: dump.c, on a socket of their own ---- */
 
 struct xfrm_dump_sa {

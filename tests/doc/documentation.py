@@ -279,7 +279,8 @@ def check_limits(page):
         ("daemon", "conn.c"), ("daemon", "control.c"), ("daemon", "command_sa.c"),
         ("daemon", "command_export.c"),
         ("daemon", "frame_resp.h"), ("daemon", "frame_http.h"), ("daemon", "event.h"),
-        ("daemon", "command_event.c"), ("proto", "sec_header.h")))
+        ("daemon", "command_event.c"), ("daemon", "history.h"), ("daemon", "command_phone.c"),
+        ("proto", "sec_header.h")))
     value = {name: eval(text.split("/*")[0], {}) for name, text in
              re.findall(r"#define (\w+)[ \t]+(\(?\d[\d* ]*\)?)", sources)}
     rows = dict(re.findall(r"^\.It (.*?) Ta (.*?)(?: ;.*)?$", page, re.M))
@@ -295,6 +296,8 @@ def check_limits(page):
                             ("time for a request that has begun", "REQUEST_S", "seconds"),
                             ("time without reading anything", "UNREAD_S", "seconds"),
                             ("events that are kept", "EVENT_KEPT", ""),
+                            ("events of one IMPI, address or set", "HISTORY_EVENTS", ""),
+                            ("memory for the events of all phones", "HISTORY_MAX_BYTES", "MiB"),
                             ("sets of a contact", "MAX_SETS_PER_CONTACT", ""),
                             ("sets whose keys are in one answer", "EXPORT_MAX_SETS", ""),
                             ("one header, all lines together", "SEC_MAX_BYTES", "bytes"),
@@ -305,8 +308,20 @@ def check_limits(page):
         number = value[name] // {"KiB": 1024, "MiB": 1024 * 1024}.get(unit, 1)
         T.ok(rows.get(row) == f"{number} {unit}".strip(), f"the limit of {row} is {name}",
              f"page {rows.get(row)}", f"code {number} {unit}")
-    for name in ("LIST_DEFAULT", "LIST_MAX", "EVENT_LIST_DEFAULT", "ABORT_LINGER_S"):
+    for name in ("LIST_DEFAULT", "LIST_MAX", "EVENT_LIST_DEFAULT", "ABORT_LINGER_S", "EXPLAIN_SETS"):
         T.ok(re.search(rf"\b{value[name]}\b", page), f"{name} = {value[name]} stands in the page")
+
+
+def check_causes(page):
+    """Of phone.explain."""
+    source = manual.read("daemon", "diagnosis.c")
+    true = set(re.findall(r'^\t\{ "(\w+)", \w+, say_', source, re.M)) | set(
+        re.findall(r'^\t\{ "\w+", [^,]+, [^,]+, "(\w+)",', source, re.M))
+    told = {word for lines in manual.items(manual.sections(page, "Ss")["phone.explain"], "Em")
+            for word in re.findall(r"\w+", lines[0])}
+    same("secagreed-control(7) has each cause of the code, and no other", told, true)
+    lone = set(re.findall(r'add\(d, "(\w+)"', source))
+    T.ok(lone <= true, "no cause stands outside of the tables", lone - true)
 
 
 def check_metrics(page):
@@ -330,6 +345,7 @@ def check_protocol():
     check_reasons(page)
     check_limits(page)
     check_metrics(page)
+    check_causes(page)
     for number, (request, answer) in enumerate(manual.transcripts(page), 1):
         T.ok(answer and "@" not in re.sub(r"\w@ims", "", request),
              f"exchange {number} of secagreed-control(7) is whole", request)

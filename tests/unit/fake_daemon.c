@@ -15,6 +15,7 @@
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
+#include "daemon/history.h"
 #include "daemon/inherit.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
@@ -86,6 +87,7 @@ int main(int argc, char **argv)
 	}
 	timer_use_loop(loop);
 	dispatch_init();
+	history_start();
 	inherit_sockets();
 	world_start(NULL);
 	d = (struct daemon){.config = &config,
@@ -96,6 +98,7 @@ int main(int argc, char **argv)
 	sip_flow_free(d.sip);
 	sa_table_free(world.table);
 	fake_store_reset();
+	history_stop();
 	event_reset();
 	event_base_free(loop);
 	return err ? 1 : 0;

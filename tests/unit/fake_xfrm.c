@@ -93,6 +93,16 @@ static struct fake_sa *find_sa(const struct xfrm_sa_id *id)
 	return NULL;
 }
 
+void fake_xfrm_arrived(const struct xfrm_sa_id *id, uint64_t packets, uint32_t integrity_failed,
+		       uint32_t replay_failed)
+{
+	struct fake_sa *sa = find_sa(id);
+
+	sa->packets = packets;
+	sa->integrity_failed = integrity_failed;
+	sa->replay_failed = replay_failed;
+}
+
 const struct fake_sa *fake_xfrm_sa(const struct xfrm_sa_id *id)
 {
 	return find_sa(id);
@@ -123,7 +133,8 @@ static int add_sa(const struct xfrm_sa *sa)
 	if (find_sa(&sa->id))
 		return -EEXIST;
 	assert(fake_xfrm.sa_count < FAKE_SAS);
-	fake_xfrm.sas[fake_xfrm.sa_count++] = (struct fake_sa){*sa, clock_realtime_s()};
+	fake_xfrm.sas[fake_xfrm.sa_count++] =
+		(struct fake_sa){.sa = *sa, .add_time_s = clock_realtime_s()};
 	return 0;
 }
 
@@ -403,7 +414,18 @@ int xfrm_get_sa(struct xfrm *x, const struct xfrm_sa_id *id, struct xfrm_sa_stat
 		.hard_s = found->sa.hard_s,
 		.reqid = found->sa.reqid,
 		.src = found->sa.src,
+		.packets = found->packets,
+		.replay_failed = found->replay_failed,
+		.integrity_failed = found->integrity_failed,
 	};
+	return 0;
+}
+
+int xfrm_read_drops(struct xfrm_drops *ret)
+{
+	if (fake_xfrm.refuse_drops)
+		return fake_xfrm.refuse_drops;
+	*ret = fake_xfrm.drops;
 	return 0;
 }
 

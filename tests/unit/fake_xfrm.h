@@ -17,6 +17,8 @@
 struct fake_sa {
 	struct xfrm_sa sa; /* hard_s and encap as last changed */
 	int64_t add_time_s;
+	uint64_t packets; /* what the test says */
+	uint32_t replay_failed, integrity_failed;
 };
 
 /* One thing that was done. */
@@ -60,6 +62,9 @@ struct xfrm {
 	uint64_t datagrams, messages;
 	struct xfrm_counts counts;
 
+	struct xfrm_drops drops;
+	int refuse_drops; /* 0, or the answer to each question for them */
+
 	size_t moments_left; /* until the daemon dies; SIZE_MAX: never */
 	bool dead;
 
@@ -97,6 +102,10 @@ const struct fake_step *fake_xfrm_step(enum fake_what what, size_t nth);
 
 /* NULL: there is none. */
 const struct fake_sa *fake_xfrm_sa(const struct xfrm_sa_id *id);
+
+/* What has arrived on it, by the kernel's count. There must be one. */
+void fake_xfrm_arrived(const struct xfrm_sa_id *id, uint64_t packets, uint32_t integrity_failed,
+		       uint32_t replay_failed);
 
 /* Somebody else does it. */
 void fake_xfrm_steal_sa(const struct xfrm_sa_id *id);

@@ -29,7 +29,7 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c drops.c evidence.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
@@ -71,7 +71,7 @@ test_params_PKG := jansson
 test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
-RPC := xfrm/histogram.c $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c)
+RPC := xfrm/histogram.c $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c command_phone.c history.c diagnosis.c)
 test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
 test_rpc_PKG := libcrypto libconfuse jansson
 test_rpc_LDFLAGS := -Wl,--wrap=free
@@ -172,3 +172,12 @@ test_conn := daemon/conn.c $(DOORS)
 test_conn_PKG := libcrypto libconfuse jansson libevent_core
 test_conn_LIBS := -losipparser2
 test_conn_LDFLAGS := -Wl,--wrap=free,--wrap=getsockopt
+test_history := $(addprefix daemon/,history.c hash.c event.c log.c) xfrm/ip.c
+test_history_LDFLAGS := -Wl,--wrap=calloc
+test_diagnosis := daemon/diagnosis.c $(FAKE_WORLD)
+test_diagnosis_PKG := libcrypto libconfuse
+test_drops := daemon/drops.c $(FAKE_GUARD)
+test_drops_PKG := libconfuse
+test_phone := $(DOORS)
+test_phone_PKG := libcrypto libconfuse jansson
+test_phone_LIBS := -losipparser2
