@@ -18,11 +18,7 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	if (status != CTL_YES)
 		return status;
 	status = json_is_true(json_object_get(result, "clean")) ? CTL_YES : CTL_NO;
-	if (ctl->json)
-		return output_json(result, status);
-	human_block(stdout, result, NULL);
-	json_decref(result);
-	return status;
+	return rpc_print(ctl, result, status);
 }
 
 const struct ctl_command ctl_audit = {
@@ -31,5 +27,6 @@ const struct ctl_command ctl_audit = {
 	.help = "compare the kernel with the sets, and mend it",
 	.method = "daemon.audit",
 	.options = no_options,
+	.forms = CTL_HAS_TSV,
 	.more = "Exit status 3: there was something to mend.",
 };

@@ -51,7 +51,7 @@ static void print_commands(FILE *f, bool of_daemon)
 
 static void usage(FILE *f)
 {
-	fputs("usage: secagreectl [--socket PATH] [--json] COMMAND [ARGUMENT ...]\n"
+	fputs("usage: secagreectl [--socket PATH] [-o FORM] COMMAND [ARGUMENT ...]\n"
 	      "       secagreectl COMMAND --help\n"
 	      "\nAsk secagreed:\n",
 	      f);
@@ -89,14 +89,15 @@ static int run_command(const struct ctl_command *command, const json_t *args)
 {
 	struct ctl ctl = {
 		.socket_path = options_text(args, "socket"),
-		.json = json_is_true(json_object_get(args, "json")),
 	};
 	char why[CTL_WHY_BYTES];
 
 	if (!ctl.socket_path)
 		ctl.socket_path = CONFIG_DEFAULT_SOCKET;
-	if (options_complete(command->options, args, why, sizeof(why)) < 0)
+	if (options_complete(command->options, args, why, sizeof(why)) < 0 ||
+	    options_form(command, args, &ctl.form, why, sizeof(why)) < 0)
 		return usage_error(command, why);
+	ctl.json = ctl.form == CTL_FORM_JSON;
 	return command->run(&ctl, command, args);
 }
 

@@ -45,13 +45,16 @@ static void print_field(const char *key, const json_t *value)
 
 static void print_event(json_t *event)
 {
+	const char *level = json_string_value(json_object_get(event, "level"));
+	const enum colour colour = colour_of(level);
 	const char *key;
 	json_t *value;
 
 	print_time(json_integer_value(json_object_get(event, "time_ms")));
-	printf(" %lld ", (long long)json_integer_value(json_object_get(event, "seq")));
-	human_text(stdout, json_string_value(json_object_get(event, "level")));
-	fputs(" ", stdout);
+	printf(" %lld %s", (long long)json_integer_value(json_object_get(event, "seq")),
+	       colour_on(stdout, colour));
+	human_text(stdout, level);
+	printf("%s ", colour_off(stdout, colour));
 	human_text(stdout, json_string_value(json_object_get(event, "event")));
 	json_object_foreach(event, key, value) {
 		if (!is_of_the_head(key))

@@ -22,6 +22,7 @@ const struct ctl_command ctl_confirm = {
 	.help = "authentication succeeded: the set lives as long as the registration",
 	.method = "sa.confirm",
 	.options = confirm_options,
+	.forms = CTL_HAS_TSV,
 };
 
 static const struct ctl_option fail_options[] = {
@@ -35,6 +36,7 @@ const struct ctl_command ctl_fail = {
 	.help = "authentication failed: the temporary set goes",
 	.method = "sa.fail",
 	.options = fail_options,
+	.forms = CTL_HAS_TSV,
 };
 
 const struct ctl_command ctl_extend = {
@@ -43,6 +45,7 @@ const struct ctl_command ctl_extend = {
 	.help = "registered again without a challenge: the set lives longer",
 	.method = "sa.extend",
 	.options = confirm_options,
+	.forms = CTL_HAS_TSV,
 };
 
 static const struct ctl_option release_options[] = {
@@ -60,6 +63,7 @@ const struct ctl_command ctl_release = {
 	.help = "no longer registered: the sets go",
 	.method = "sa.release",
 	.options = release_options,
+	.forms = CTL_HAS_TSV,
 };
 
 static const struct ctl_option route_options[] = {
@@ -77,4 +81,5 @@ const struct ctl_command ctl_route = {
 	.help = "which ports reach a phone now",
 	.method = "sa.route",
 	.options = route_options,
+	.forms = CTL_HAS_TSV,
 };

@@ -56,6 +56,7 @@ const struct ctl_command ctl_status = {
 	.help = "how the daemon does: sets, listeners, netlink",
 	.method = "daemon.status",
 	.options = no_options,
+	.forms = CTL_HAS_TSV,
 };
 
 const struct ctl_command ctl_methods = {
@@ -72,4 +73,5 @@ const struct ctl_command ctl_version = {
 	.help = "the daemon's version (--version: this program's)",
 	.method = "daemon.version",
 	.options = no_options,
+	.forms = CTL_HAS_TSV,
 };
