@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * secagreectl confirm, fail, extend, release and route: the life of a set as the front end drives
+ * secagreectl confirm, fail, extend and route: the life of a set as the front end drives
  * it.
  *
  * Nothing but their methods and their options: what may follow what is the daemon's to know, and
@@ -45,24 +45,6 @@ const struct ctl_command ctl_extend = {
 	.help = "registered again without a challenge: the set lives longer",
 	.method = "sa.extend",
 	.options = confirm_options,
-	.forms = CTL_HAS_TSV,
-};
-
-static const struct ctl_option release_options[] = {
-	{"set", CTL_TEXT, CTL_EITHER, "SET", "which set; or"},
-	{"impi", CTL_TEXT, 0, "IMPI", "all sets of this subscriber"},
-	{"ue", CTL_TEXT, 0, "ADDRESS", "of these, the sets of one phone"},
-	{"impu", CTL_LIST, 0, "IMPU", "only this identity; the sets go with the last"},
-	{"linger", CTL_NUMBER, 0, "SECONDS", "let them live that long still"},
-	{0},
-};
-
-const struct ctl_command ctl_release = {
-	.name = "release",
-	.run = rpc_run,
-	.help = "no longer registered: the sets go",
-	.method = "sa.release",
-	.options = release_options,
 	.forms = CTL_HAS_TSV,
 };
 

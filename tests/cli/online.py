@@ -302,6 +302,59 @@ def pages():
                 "list: a page on which nothing matches does not end it")
 
 
+def bulk_release():
+    two = {"result": {"sets": [one_set(1), {**one_set(2), "impi": "u1@ims", "ue": "2001:db8::1"},
+                               one_set(3)], "next": None, "total": 3}}
+    gone = [{"result": {"released": ["a", "b"]}}, {"result": {"released": ["c"]}}]
+    asked = [("sa.list", {"listener": "ims"}),
+             ("sa.release", {"impi": "u1@ims", "ue": "2001:db8::1", "linger": 5}),
+             ("sa.release", {"impi": "u3@ims", "ue": "2001:db8::3", "linger": 5})]
+    with Daemon(two, *gone) as daemon:
+        r = Run("--socket", daemon.path, "release", "--listener", "ims", "--linger", "5", "--yes")
+        T.equal((r.exit, r.out), (0, b"sets    3\nphones  2\n"), "release --listener: all of it")
+        T.equal([(q["method"], q["params"]) for q in daemon.requests], asked,
+                "release --listener: lists, then releases phone by phone")
+    with Daemon(two, *gone) as daemon:
+        r = Run("--socket", daemon.path, "release", "--all", "--yes", "-o", "json")
+        T.equal((r.exit, r.json), (0, {"sets": 3, "phones": 2}), "release --all -o json")
+    with Daemon(two, *gone) as daemon:
+        r = Run("--socket", daemon.path, "release", "--all")
+        T.ok(r.exit == 2 and "release 3 sets of 2 phones; say --yes" in r.err and
+             len(daemon.requests) == 1, "release --all without --yes releases nothing", r)
+    none = {"result": {"sets": [], "next": None, "total": 7}}
+    with Daemon(none) as daemon:
+        r = Run("--socket", daemon.path, "release", "--ue", "192.0.2.7")
+        T.ok(r.exit == 0 and r.out == b"sets    0\nphones  0\n" and daemon.requests[0]["params"] ==
+             {"ue": "192.0.2.7"}, "release --ue: there is none, and nothing to ask", r)
+    with Daemon(two, gone[0], {"error": {"code": -32000, "message": "no"}}) as daemon:
+        r = Run("--socket", daemon.path, "release", "--all", "--yes")
+        T.ok(r.exit == 1 and "stopped after 1 of 2 phones" in r.err,
+             "release --all: says where it stopped", r)
+
+
+def bulk_release_asks():
+    two = {"result": {"sets": [one_set(1), one_set(3)], "next": None, "total": 2}}
+    gone = [{"result": {"released": ["a"]}}, {"result": {"released": ["c"]}}]
+    for keys, status, requests in ((b"n\n", 3, 1), (b"\n", 3, 1), (b"\x04", 3, 1), (b"y\n", 0, 3)):
+        with Daemon(two, *gone) as daemon, \
+                Terminal(CTL, "--socket", daemon.path, "release", "--all") as terminal:
+            T.ok(terminal.until(b"Release 2 sets of 2 phones?"), "release --all asks",
+                 terminal.seen)
+            terminal.type(keys)
+            ended, text = terminal.end()
+            T.ok(ended == status and len(daemon.requests) == requests,
+                 f"release --all: {keys} is exit {status}", text)
+
+
+def release_mistakes():
+    for args in ((), (SET, "--all"), ("--all", "--ue", "192.0.2.7"), ("--impi", "i", "--all"),
+                 ("--impi", "i", "--listener", "l"), ("--ue", "192.0.2.7", "--impu", "sip:a@b"),
+                 (SET, "--impi", "i")):
+        r = Run("release", *args)
+        T.ok(r.exit == 2 and r.err.startswith("secagreectl: ") and "release --help" in r.err,
+             "release %s: exit 2" % (args,), r)
+
+
 def show():
     result = {"set": SET, "state": "current", "impu": ["sip:a@ims.example", "tel:+1"],
               "security_client": ["x" * 300], "expires_in": 3725, "nat": False, "via": None,
@@ -443,7 +496,8 @@ def denied(path, words):
 
 
 def main():
-    for part in (requests, check, audit, export, lists, forms, colours, slow, pages, show, other_answers, errors, unreachable):
+    for part in (requests, check, audit, export, lists, forms, colours, slow, pages, bulk_release,
+                 bulk_release_asks, release_mistakes, show, other_answers, errors, unreachable):
         T.part(part)
     return T.done()
 
