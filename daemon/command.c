@@ -135,6 +135,8 @@ const struct command COMMANDS[] = {
 	    { "limit", PARAM_NUMBER, false, "at most so many, 100" } } },
 	{ "daemon.status", "What this daemon is doing.",
 	  command_daemon_status, COMMAND_READS, { { 0 } } },
+	{ "daemon.stats", "How much it has done since its start, for whoever asks again and again.",
+	  command_daemon_stats, COMMAND_READS, { { 0 } } },
 	{ "daemon.audit", "Compare the kernel with the sets now, and mend the difference.",
 	  command_daemon_audit, COMMAND_CHANGES, { { 0 } } },
 	{ "daemon.methods", "This list.", command_daemon_methods, COMMAND_READS, { { 0 } } },

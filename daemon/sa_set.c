@@ -56,6 +56,7 @@ static void change_state(struct sa_set *set, enum sa_set_state state, const char
 		   event_text("from", sa_set_state_name(set->state)),
 		   event_text("to", sa_set_state_name(state)), event_text("why", why));
 	set->table->count[set->state]--;
+	set->table->changes[set->state][state]++;
 	set->state = state;
 	if (state != SA_SET_GONE)
 		set->table->count[state]++;

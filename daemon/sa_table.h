@@ -20,6 +20,7 @@ struct sa_table {
 	struct sa_peer *peers;
 	uint64_t last_serial;
 	uint64_t count[SA_SET_GONE]; /* by state */
+	uint64_t changes[SA_SET_GONE][SA_SET_GONE + 1]; /* from state to state, so far */
 };
 
 /* @xfrm is borrowed. Returns NULL when memory is short. */

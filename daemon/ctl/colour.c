@@ -10,12 +10,14 @@
 
 #include "daemon/ctl/ctl.h"
 
+/* What is put together in memory is for standard output. */
 static bool is_wanted(FILE *f)
 {
+	const int fd = fileno(f) < 0 ? STDOUT_FILENO : fileno(f);
 	const char *no_color = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
 
-	return isatty(fileno(f)) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+	return isatty(fd) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
 const char *colour_on(FILE *f, enum colour colour)

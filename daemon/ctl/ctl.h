@@ -214,6 +214,9 @@ void human_block(FILE *f, const json_t *object, const char *skip);
 /* Text of others on a terminal: control characters become '?'. */
 void human_text(FILE *f, const char *text);
 
+/* 93784 as 1d2h; below 0 as "-". */
+void human_seconds(FILE *f, json_int_t s);
+
 /* The member of @object that @path ("chosen.alg") leads to, or NULL. */
 const json_t *human_member(const json_t *object, const char *path);
 
@@ -222,6 +225,11 @@ const json_t *human_member(const json_t *object, const char *path);
 /* What sa.list says on all pages, or on one with "limit". @params is borrowed, and changed. Returns
  * CTL_YES; any other status: the error has been printed. */
 int list_read(const struct ctl *ctl, struct client *client, json_t *params, json_t **ret);
+
+/* ---- monitor.c ---- */
+
+/* An event of event.list in one line. */
+void monitor_print(FILE *f, json_t *event);
 
 /* ---- tsv.c: the same for scripts ---- */
 
@@ -266,6 +274,6 @@ void progress_end(void);
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_audit, ctl_methods,
 	ctl_version, ctl_monitor, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide,
-	ctl_keys, ctl_export_keys, ctl_doctor;
+	ctl_keys, ctl_export_keys, ctl_doctor, ctl_stats, ctl_top;
 
 #endif

@@ -29,7 +29,7 @@ void human_text(FILE *f, const char *text)
 	}
 }
 
-static void print_seconds(FILE *f, json_int_t s)
+void human_seconds(FILE *f, json_int_t s)
 {
 	if (s < 0)
 		fprintf(f, "-");
@@ -151,7 +151,7 @@ static void print_cell(FILE *f, const json_t *row, const struct human_column *co
 		print_value(f, value);
 		break;
 	case HUMAN_SECONDS:
-		print_seconds(f, json_is_integer(value) ? json_integer_value(value) : -1);
+		human_seconds(f, json_is_integer(value) ? json_integer_value(value) : -1);
 		break;
 	case HUMAN_ADDRESS:
 		print_address(f, value, human_member(row, column->key2));
@@ -281,7 +281,7 @@ static void print_line(FILE *f, const char *key, const json_t *value, int width)
 	}
 	fprintf(f, "%-*s  ", width, key);
 	if (json_is_integer(value) && is_seconds(key))
-		print_seconds(f, json_integer_value(value));
+		human_seconds(f, json_integer_value(value));
 	else
 		print_value(f, value);
 	fputs("\n", f);

@@ -16,6 +16,7 @@
 #include <malloc.h>
 
 #include "daemon/dispatch.h"
+#include "daemon/event.h"
 #include "daemon/rpc.h"
 #include "tests/unit/world.h"
 
@@ -1397,6 +1398,38 @@ static void status_counts(void **state)
 	assert_string_equal(text_of(call("daemon.version", "{}"), "version"), SECAGREED_VERSION);
 }
 
+static void stats_count_what_became_of_authentications(void **state)
+{
+	const json_t *result, *counts;
+
+	(void)state;
+	event_reset();
+	register_at("a@x", "198.51.100.7", 1);
+	register_at("b@x", "198.51.100.8", 2);
+	offer();
+	call("sa.release", "{\"impi\":\"b@x\"}");
+	fake_clock_advance_s(240); /* reg-await-auth */
+	refused_data("sa.route", "{}", "unknown_set");
+	event_emit(EVENT_SET_LOST, event_number("left_s", 1));
+	result = call("daemon.stats", "{}");
+	counts = json_object_get(result, "registrations");
+	assert_int_equal(number_of(counts, "begun"), 3);
+	assert_int_equal(number_of(counts, "confirmed"), 2);
+	assert_int_equal(number_of(counts, "failed"), 1);
+	assert_int_equal(number_of(counts, "ended"), 1);
+	assert_int_equal(number_of(result, "uptime_ms"), 240000);
+	assert_int_equal(number_of(json_object_get(result, "sets"), "current"), 1);
+	assert_int_equal(number_of(json_object_get(result, "refused"), "unknown_set"), 1);
+	counts = json_object_get(result, "requests");
+	assert_int_equal(number_of(json_object_get(counts, "sa.offer"), "done"), 3);
+	assert_int_equal(number_of(json_object_get(counts, "sa.route"), "refused"), 1);
+	assert_null(json_object_get(counts, "sa.check"));
+	counts = json_object_get(result, "alarms");
+	assert_int_equal(json_object_size(counts), 1);
+	assert_int_equal(number_of(counts, "set-lost"), 1);
+	event_reset();
+}
+
 static void an_audit_reports_what_it_found_and_mended(void **state)
 {
 	struct guards *guards;
@@ -1527,6 +1560,7 @@ int main(void)
 		TEST(a_request_is_decided_on_from_itself_alone),
 		TEST(a_question_that_cannot_be_decided_is_refused),
 		TEST(status_counts),
+		TEST(stats_count_what_became_of_authentications),
 		TEST(an_audit_reports_what_it_found_and_mended),
 		TEST(keys_of_a_request_are_wiped_wherever_it_fails),
 		TEST(the_watch_over_free_sees_a_key),
