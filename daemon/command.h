@@ -82,7 +82,7 @@ command_fn command_agreement_parse, command_agreement_select, command_agreement_
 	command_agreement_decide;
 command_fn command_phone_explain;
 command_fn command_event_subscribe, command_event_list;
-command_fn command_daemon_status, command_daemon_audit, command_daemon_methods,
+command_fn command_daemon_status, command_daemon_stats, command_daemon_audit, command_daemon_methods,
 	command_daemon_version;
 
 /* A SIP message in @params, as "message" or, with a copy, as "message_base64". */

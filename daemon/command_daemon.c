@@ -3,9 +3,12 @@
  * daemon.*: what this daemon is, does and can.
  */
 #include "daemon/command.h"
+#include "daemon/event.h"
 
 #include <errno.h>
 #include <string.h>
+#include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 static json_t *listener_json(const struct config_listener *l)
@@ -84,6 +87,75 @@ int command_daemon_status(struct daemon *d, const json_t *params, json_t **ret,
 			 "sets", sets_json(d->table), "refused", refused_json(d), "connections",
 			 connections_json(d), "netlink", "datagrams", (json_int_t)datagrams,
 			 "messages", (json_int_t)messages, "listeners", listeners);
+	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+}
+
+/* What becomes of authentications and registrations, from the changes of state. */
+static json_t *registrations_json(const struct sa_table *table)
+{
+	uint64_t confirmed = 0, ended = 0;
+
+	for (unsigned state = SA_SET_NEW; state < SA_SET_GONE; state++) {
+		confirmed += table->changes[SA_SET_TEMPORARY][state];
+		ended += table->changes[state][SA_SET_GONE];
+	}
+	return json_pack("{s:I, s:I, s:I, s:I}", "begun", (json_int_t)event_total(EVENT_SET_MADE),
+			 "confirmed", (json_int_t)confirmed, "failed",
+			 (json_int_t)table->changes[SA_SET_TEMPORARY][SA_SET_GONE], "ended",
+			 (json_int_t)ended);
+}
+
+static json_t *requests_json(const struct daemon *d)
+{
+	json_t *json = json_object();
+
+	for (size_t i = 0; COMMANDS[i].name; i++) {
+		const uint64_t *calls = d->calls[i];
+
+		if (calls[CALL_DONE] || calls[CALL_BAD_PARAMS] || calls[CALL_REFUSED])
+			json_object_set_new(
+				json, COMMANDS[i].name,
+				json_pack("{s:I, s:I, s:I}", "done", (json_int_t)calls[CALL_DONE],
+					  "bad_params", (json_int_t)calls[CALL_BAD_PARAMS],
+					  "refused", (json_int_t)calls[CALL_REFUSED]));
+	}
+	return json;
+}
+
+/* What calls for somebody: events of level warning and error. */
+static json_t *alarms_json(void)
+{
+	json_t *json = json_object();
+
+	for (unsigned name = 0; name < EVENT_COUNT; name++) {
+		const uint64_t total = event_total((enum event_name)name);
+
+		if (total && event_severity((enum event_name)name) <= LOG_WARNING)
+			json_object_set_new(json, event_word((enum event_name)name),
+					    json_integer((json_int_t)total));
+	}
+	return json;
+}
+
+/* Nothing in it grows with the number of sets, nor does the work. */
+int command_daemon_stats(struct daemon *d, const json_t *params, json_t **ret,
+			 struct refusal *refusal)
+{
+	const uint64_t uptime_ms = clock_monotonic_ms() - d->started_ms;
+	struct timespec cpu = { 0 };
+	uint64_t datagrams, messages;
+
+	(void)params;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	xfrm_sent(d->xfrm, &datagrams, &messages);
+	*ret = json_pack("{s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I}}", "uptime_ms",
+			 (json_int_t)uptime_ms, "cpu_ms",
+			 (json_int_t)cpu.tv_sec * 1000 + cpu.tv_nsec / 1000000, "sets",
+			 sets_json(d->table), "max_sets", (json_int_t)d->config->max_sets,
+			 "registrations", registrations_json(d->table), "requests",
+			 requests_json(d), "refused", refused_json(d), "alarms", alarms_json(),
+			 "netlink", "datagrams", (json_int_t)datagrams, "messages",
+			 (json_int_t)messages);
 	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
 }
 

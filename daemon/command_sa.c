@@ -16,6 +16,7 @@
 
 #define LIST_DEFAULT 1000
 #define LIST_MAX     10000
+#define LIST_LOOKED  10000 /* sets that one call looks at, whether they match or not */
 
 static int answer(json_t *json, json_t **ret, struct refusal *refusal)
 {
@@ -423,20 +424,65 @@ int command_sa_route(struct daemon *d, const json_t *params, json_t **ret,
 static bool is_listed(const struct sa_set *set, const json_t *params)
 {
 	const char *impi = param_text(params, "impi");
+	const char *match = param_text(params, "match");
 	const char *state = param_text(params, "state");
 	const char *listener = param_text(params, "listener");
 	const struct ip_addr ue = param_address(params, "ue");
 
 	return (!impi || !strcmp(impi, set->impi)) &&
+	       (!match || strstr(set->impi, match) || strstr(set->impu, match)) &&
 	       (!state || !strcmp(state, sa_set_state_name(set->state))) &&
 	       (!listener || !strcmp(listener, set->listener->name)) &&
 	       (ue.family == AF_UNSPEC || ip_equal(&ue, &set->ue_address));
 }
 
+/* Sets are gone through by the shortest way that @params leave: those of one identity, those at one
+ * address, or all. */
+static const struct sa_set *first_to_list(const struct daemon *d, const json_t *params)
+{
+	const struct ip_addr ue = param_address(params, "ue");
+
+	if (param_has(params, "impi")) {
+		const struct sa_identity *identity =
+			sa_table_identity(d->table, param_text(params, "impi"));
+
+		return identity ? identity->contacts->sets : NULL;
+	}
+	if (ue.family != AF_UNSPEC) {
+		const struct sa_peer *peer = sa_table_peer(d->table, &ue);
+
+		return peer ? peer->sets : NULL;
+	}
+	return d->table->sets;
+}
+
+static const struct sa_set *next_to_list(const struct sa_set *set, const json_t *params)
+{
+	if (param_has(params, "impi")) {
+		const struct sa_contact *contact = set->contact->next;
+
+		return set->contact_next ? set->contact_next : contact ? contact->sets : NULL;
+	}
+	return param_has(params, "ue") ? set->peer_next : set->hh.next;
+}
+
+static json_t *listed_json(const struct sa_set *set, const json_t *params)
+{
+	json_t *json = set_json_brief(set);
+
+	if (!json || !param_bool(params, "detail"))
+		return json;
+	json_object_set_new(json, "impu", set_json_impu(set));
+	json_object_set_new(json, "phone", set_json_endpoint(&set->ue_address, &set->ue));
+	json_object_set_new(json, "pcscf",
+			    set_json_endpoint(&set->listener->address, &set->pcscf));
+	return json;
+}
+
 int command_sa_list(struct daemon *d, const json_t *params, json_t **ret, struct refusal *refusal)
 {
 	uint32_t limit = param_has(params, "limit") ? param_number(params, "limit") : LIST_DEFAULT;
-	const struct sa_set *set = d->table->sets, *last = NULL;
+	const struct sa_set *set = first_to_list(d, params), *last = NULL;
 	json_t *list;
 
 	if (param_has(params, "after")) {
@@ -444,15 +490,17 @@ int command_sa_list(struct daemon *d, const json_t *params, json_t **ret, struct
 		if (!set)
 			return refuse(refusal, REASON_UNKNOWN_SET,
 				      "the set of \"after\" is gone: begin again");
-		set = set->hh.next;
+		set = next_to_list(set, params);
 	}
 	list = json_array();
 	if (limit > LIST_MAX)
 		limit = LIST_MAX;
-	for (; set && json_array_size(list) < limit; set = set->hh.next) {
+	for (unsigned looked = 0; set && looked < LIST_LOOKED && json_array_size(list) < limit;
+	     looked++) {
 		last = set;
 		if (is_listed(set, params))
-			json_array_append_new(list, set_json_brief(set));
+			json_array_append_new(list, listed_json(set, params));
+		set = next_to_list(set, params);
 	}
 	return answer(json_pack("{s:o, s:o, s:I}", "sets", list, "next",
 				set && last ? set_json_id(last) : json_null(), "total",

@@ -263,6 +263,11 @@ const char *event_level(enum event_name name)
 	return log_level_word(EVENTS[name].level);
 }
 
+int event_severity(enum event_name name)
+{
+	return EVENTS[name].level;
+}
+
 uint64_t event_total(enum event_name name)
 {
 	return ring.total[name];

@@ -98,6 +98,7 @@ void event_record_drop(struct event_record *record); /* NULL: nothing */
 
 const char *event_word(enum event_name name);
 const char *event_level(enum event_name name); /* "error" .. "info" */
+int event_severity(enum event_name name);      /* LOG_ERR .. LOG_DEBUG */
 uint64_t event_total(enum event_name name);
 
 /* The number of the latest event, 0 = none yet. */

@@ -223,7 +223,7 @@ static void contact_unneed(struct sa_table *table, struct sa_contact *contact)
 	free(contact);
 }
 
-static struct sa_peer *find_peer(const struct sa_table *table, const struct ip_addr *address)
+struct sa_peer *sa_table_peer(const struct sa_table *table, const struct ip_addr *address)
 {
 	struct sa_peer *peer;
 
@@ -231,14 +231,9 @@ static struct sa_peer *find_peer(const struct sa_table *table, const struct ip_a
 	return peer;
 }
 
-const struct sa_peer *sa_table_peer(const struct sa_table *table, const struct ip_addr *address)
-{
-	return find_peer(table, address);
-}
-
 static struct sa_peer *peer_need(struct sa_table *table, const struct ip_addr *address)
 {
-	struct sa_peer *peer = find_peer(table, address);
+	struct sa_peer *peer = sa_table_peer(table, address);
 
 	if (peer)
 		return peer;
@@ -392,7 +387,7 @@ static bool port_usable(const struct sa_table *table, const struct config_listen
 		       !sa_table_flow(table, &listener->address, port, ue_address, ue->port_s);
 	case IPSEC_DIALECT_RFC3329:
 		return port != ue->port1 &&
-		       !port_used_at_all(find_peer(table, ue_address), listener, port);
+		       !port_used_at_all(sa_table_peer(table, ue_address), listener, port);
 	}
 	return false;
 }
@@ -418,7 +413,7 @@ int sa_table_take_port(struct sa_table *table, const struct config_listener *lis
 		       const char *contact_key, uint16_t *ret_port)
 {
 	const unsigned count = listener->client_port_last - listener->client_port_first + 1U;
-	const struct sa_peer *peer = find_peer(table, ue_address);
+	const struct sa_peer *peer = sa_table_peer(table, ue_address);
 	unsigned start = peer ? peer->next_port : 0;
 
 	if (nat && port_us_is_anothers(table, listener, ue_address, ue, contact_key))

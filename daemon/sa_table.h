@@ -48,8 +48,8 @@ struct sa_set *sa_table_by_spi(const struct sa_table *table, uint32_t spi);
 struct sa_identity *sa_table_identity(const struct sa_table *table, const char *impi);
 struct sa_contact *sa_table_contact(const struct sa_table *table, const char *key);
 
-/* The phones at one address, or NULL. */
-const struct sa_peer *sa_table_peer(const struct sa_table *table, const struct ip_addr *address);
+/* The phone, or all those behind one NAT, at @address; NULL: none is. */
+struct sa_peer *sa_table_peer(const struct sa_table *table, const struct ip_addr *address);
 
 /* The sets on one flow, newest first; exact port first, then sets that take any port. NULL: none. */
 const struct sa_flow *sa_table_flow(const struct sa_table *table, const struct ip_addr *local,

@@ -18,11 +18,7 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	if (status != CTL_YES)
 		return status;
 	status = json_is_true(json_object_get(result, "protected")) ? CTL_YES : CTL_NO;
-	if (ctl->json)
-		return output_json(result, status);
-	human_block(stdout, result, NULL);
-	json_decref(result);
-	return status;
+	return rpc_print(ctl, result, status);
 }
 
 static const struct ctl_option options[] = {
@@ -30,9 +26,9 @@ static const struct ctl_option options[] = {
 	{"pcscf-port", CTL_NUMBER, CTL_REQUIRED, "PORT", "and at which port"},
 	{"ue", CTL_TEXT, CTL_REQUIRED, "ADDRESS", "where it came from"},
 	{"ue-port", CTL_NUMBER, CTL_REQUIRED, "PORT", "and from which port"},
-	{"method", CTL_TEXT, CTL_REQUIRED, "METHOD", "REGISTER, INVITE, ..."},
+	{"method", CTL_TEXT, CTL_REQUIRED, "SIP-METHOD", "REGISTER, INVITE, ..."},
 	{"response", CTL_FLAG, 0, NULL, "it is a response"},
-	{"transport", CTL_TEXT, 0, "NAME", "udp or tcp"},
+	{"transport", CTL_TEXT, 0, "udp|tcp", "how it came"},
 	{"impi", CTL_TEXT, 0, "IMPI", "username of its Authorization header"},
 	{"via", CTL_TEXT, 0, "ADDRESS", "of a REGISTER: sent-by of its top Via"},
 	{"security-client", CTL_LIST, 0, "VALUE", "one header line, without its name"},
@@ -46,5 +42,6 @@ const struct ctl_command ctl_check = {
 	.help = "is a message that arrived protected, and by which set?",
 	.method = "sa.check",
 	.options = options,
+	.forms = CTL_HAS_TSV,
 	.more = "Exit status 3: it is not protected.",
 };

@@ -57,7 +57,8 @@ static void explain_connect(const char *path, int error, char *ret_why, size_t w
 int client_open(const char *path, struct client *ret, char *ret_why, size_t why_cap)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = CLIENT_TIMEOUT_S};
+	const struct timeval write_limit = {.tv_sec = CLIENT_TIMEOUT_S};
+	const struct timeval second = {.tv_sec = 1}; /* wait_longer() */
 	int error;
 	int fd;
 
@@ -68,8 +69,8 @@ int client_open(const char *path, struct client *ret, char *ret_why, size_t why_
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail(-errno, ret_why, why_cap, strerror(errno));
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &write_limit, sizeof(write_limit)) < 0 ||
 	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		error = errno;
 		close(fd);
@@ -140,10 +141,21 @@ static int make_room(struct client *client)
 	return 0;
 }
 
+/* A second has passed without a byte; *@s counts them. */
+static bool wait_longer(const struct client *client, unsigned *s)
+{
+	if (++*s >= CLIENT_TIMEOUT_S)
+		return false;
+	if (!client->quiet)
+		progress_waiting(*s);
+	return true;
+}
+
 /* Receive until the buffer has a line; *@ret_n is its length without the line end. */
 static int receive_line(struct client *client, size_t *ret_n)
 {
 	size_t searched = 0;
+	unsigned waited_s = 0;
 
 	for (;;) {
 		ssize_t got;
@@ -159,7 +171,8 @@ static int receive_line(struct client *client, size_t *ret_n)
 		if (r < 0)
 			return r;
 		got = recv(client->fd, client->buf + client->used, client->cap - client->used, 0);
-		if (got < 0 && errno == EINTR)
+		if (got < 0 && (errno == EINTR || (errno == EAGAIN &&
+						   wait_longer(client, &waited_s))))
 			continue;
 		if (got < 0)
 			return -errno;
@@ -200,6 +213,8 @@ static int receive_json(struct client *client, json_t **ret, char *ret_why, size
 	size_t n = 0;
 	int r = receive_line(client, &n);
 
+	if (!client->quiet)
+		progress_end();
 	if (r < 0)
 		return fail(r, ret_why, why_cap, receive_why(r));
 	*ret = json_loadb(client->buf, n, JSON_REJECT_DUPLICATES, NULL);

@@ -44,14 +44,27 @@ struct ctl_option {
 	const char *name; /* NULL ends a table */
 	enum ctl_option_kind kind;
 	unsigned flags;
-	const char *metavar;
+	const char *metavar; /* "a|b": nothing else is taken. complete.c knows some others */
 	const char *help;
+};
+
+/* How an answer is printed. */
+enum ctl_form {
+	CTL_FORM_TEXT, /* for people */
+	CTL_FORM_WIDE, /* the same with more columns */
+	CTL_FORM_TSV,  /* values as they are, with tabs between; the first line names them */
+	CTL_FORM_JSON,
 };
 
 struct ctl {
 	const char *socket_path;
-	bool json;
+	enum ctl_form form;
+	bool json; /* form is CTL_FORM_JSON */
 };
+
+/* The forms that a command has besides text and JSON. */
+#define CTL_HAS_WIDE 0x1U
+#define CTL_HAS_TSV  0x2U
 
 struct ctl_command {
 	const char *name;
@@ -62,6 +75,7 @@ struct ctl_command {
 	const char *method; /* the daemon's, NULL when it is not asked */
 	const struct ctl_option *options;
 	const char *more; /* further lines for --help, or NULL */
+	unsigned forms;   /* CTL_HAS_* */
 };
 
 /* Read @argv[*@index...] into the object @args: @own options (may be NULL) and the common ones.
@@ -74,7 +88,11 @@ int options_parse(const struct ctl_option *own, int argc, char **argv, int *inde
 int options_complete(const struct ctl_option *own, const json_t *args, char *ret_why,
 		     size_t why_cap);
 
-/* The usage of one subcommand, with @prefix before the first line. */
+/* How @args want the answer of @command. Returns 0, or -EINVAL with @ret_why. */
+int options_form(const struct ctl_command *command, const json_t *args, enum ctl_form *ret,
+		 char *ret_why, size_t why_cap);
+
+/* The usage of one subcommand. */
 void options_usage(FILE *f, const struct ctl_command *command);
 void options_common_usage(FILE *f);
 
@@ -132,6 +150,7 @@ void aka_keys_wipe(struct aka_keys *keys);
 
 struct client {
 	int fd;
+	bool quiet; /* no progress_waiting() */
 	json_int_t id; /* of the last request */
 	char *buf;     /* what has been received and not used */
 	size_t used, cap;
@@ -165,6 +184,9 @@ int rpc_open(const struct ctl *ctl, struct client *ret);
 /* The same; but an error with the reason @silent (may be NULL) is CTL_NO, and is not printed. */
 int rpc_try_on(const struct ctl *ctl, struct client *client, const char *method, json_t *params,
 	       const char *silent, json_t **ret_result);
+/* Print @result (stolen) in the form that was asked for; tables only where they are members of it.
+ * Returns @status, or CTL_REFUSED when it could not be written. */
+int rpc_print(const struct ctl *ctl, json_t *result, int status);
 
 /* A subcommand that is nothing but its method: ask and print. */
 int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args);
@@ -173,6 +195,7 @@ int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json
 
 enum human_form {
 	HUMAN_PLAIN,
+	HUMAN_WORD,    /* in its colour */
 	HUMAN_SECONDS, /* 93784 as 1d2h */
 	HUMAN_ADDRESS, /* @key and the port @key2 */
 };
@@ -180,7 +203,7 @@ enum human_form {
 struct human_column {
 	const char *title;
 	const char *key; /* "chosen.alg": a member of a member */
-	const char *key2;
+	const char *key2; /* plain: where there is no @key */
 	enum human_form form;
 };
 
@@ -194,11 +217,66 @@ void human_block(FILE *f, const json_t *object, const char *skip);
 /* Text of others on a terminal: control characters become '?'. */
 void human_text(FILE *f, const char *text);
 
+/* 93784 as 1d2h; below 0 as "-". */
+void human_seconds(FILE *f, json_int_t s);
+
+/* The member of @object that @path ("chosen.alg") leads to, or NULL. */
+const json_t *human_member(const json_t *object, const char *path);
+
+/* ---- list.c ---- */
+
+/* What sa.list says on all pages, or on one with "limit". @params is borrowed, and changed. Returns
+ * CTL_YES; any other status: the error has been printed. */
+int list_read(const struct ctl *ctl, struct client *client, json_t *params, json_t **ret);
+
+/* ---- monitor.c ---- */
+
+/* An event of event.list in one line. */
+void monitor_print(FILE *f, json_t *event);
+
+/* ---- tsv.c: the same for scripts ---- */
+
+/* Only the keys of @columns count. */
+void tsv_table(FILE *f, const json_t *rows, const struct human_column *columns);
+
+/* One line a value: its path ("sets.current", "listeners.0.name"), a tab, the value. */
+void tsv_block(FILE *f, const json_t *object);
+
+/* ---- colour.c ---- */
+
+enum colour {
+	COLOUR_NONE,
+	COLOUR_BOLD,
+	COLOUR_DIM,
+	COLOUR_RED,
+	COLOUR_GREEN,
+	COLOUR_YELLOW,
+	COLOUR_CYAN,
+};
+
+/* What switches @colour on, or off again, on @f; "" when @f is no terminal or $NO_COLOR is set. */
+const char *colour_on(FILE *f, enum colour colour);
+const char *colour_off(FILE *f, enum colour colour);
+
+/* Of a state or level, by its word. */
+enum colour colour_of(const char *word);
+
+/* ---- progress.c: one line on standard error, if that is a terminal, of what takes long ---- */
+
+/* The daemon has not answered for @s seconds. */
+void progress_waiting(unsigned s);
+
+/* @done of @total things; 0 = not known. Nothing is shown in the first second. */
+void progress_count(const char *what, size_t done, size_t total);
+
+/* Take the line away, before anything else is printed. */
+void progress_end(void);
+
 /* ---- the subcommands ---- */
 
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_audit, ctl_methods,
 	ctl_version, ctl_monitor, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide,
-	ctl_keys, ctl_export_keys, ctl_doctor, ctl_explain;
+	ctl_keys, ctl_export_keys, ctl_doctor, ctl_explain, ctl_stats, ctl_top;
 
 #endif

@@ -95,7 +95,7 @@ static const struct ctl_option options[] = {
 	{"sent", CTL_TEXT, CTL_LOCAL, "VALUE",
 	 "the Security-Server that was sent (default: that of a 494)"},
 	{"config", CTL_TEXT, CTL_LOCAL, "FILE", "a configuration of secagreed"},
-	{"listener", CTL_TEXT, CTL_LOCAL, "NAME", "the listener in FILE (default: the first)"},
+	{"listener", CTL_TEXT, CTL_LOCAL, "LISTENER", "the listener in FILE (default: the first)"},
 	{0},
 };
 

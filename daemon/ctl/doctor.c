@@ -167,8 +167,10 @@ static void print_finding(const json_t *finding)
 	const char *advice = options_text(finding, "do");
 	const char *level = options_text(finding, "level");
 
-	printf("%-4s  %-13s  ", strcmp(level, LEVELS[DOCTOR_FAIL]) == 0 ? "FAIL" : level,
-	       options_text(finding, "check"));
+	if (strcmp(level, LEVELS[DOCTOR_FAIL]) == 0)
+		level = "FAIL";
+	printf("%s%-4s%s  %-13s  ", colour_on(stdout, colour_of(level)), level,
+	       colour_off(stdout, colour_of(level)), options_text(finding, "check"));
 	human_text(stdout, options_text(finding, "found"));
 	if (advice) {
 		printf("\n%*s-> ", 21, "");

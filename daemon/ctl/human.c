@@ -13,7 +13,7 @@
 
 #include "daemon/ctl/ctl.h"
 
-#define HUMAN_MAX_COLUMNS 16
+#define HUMAN_MAX_COLUMNS 24
 
 void human_text(FILE *f, const char *text)
 {
@@ -29,7 +29,7 @@ void human_text(FILE *f, const char *text)
 	}
 }
 
-static void print_seconds(FILE *f, json_int_t s)
+void human_seconds(FILE *f, json_int_t s)
 {
 	if (s < 0)
 		fprintf(f, "-");
@@ -123,7 +123,7 @@ static void print_value(FILE *f, const json_t *value)
 	}
 }
 
-static const json_t *member_of(const json_t *object, const char *path)
+const json_t *human_member(const json_t *object, const char *path)
 {
 	const char *dot;
 	char key[64];
@@ -138,20 +138,23 @@ static const json_t *member_of(const json_t *object, const char *path)
 
 static void print_cell(FILE *f, const json_t *row, const struct human_column *column)
 {
-	const json_t *value = member_of(row, column->key);
+	const json_t *value = human_member(row, column->key);
 
 	switch (column->form) {
 	case HUMAN_PLAIN:
+	case HUMAN_WORD:
+		if (!value)
+			value = human_member(row, column->key2);
 		/* an address with its ports: the address is what a column has room for */
 		if (json_object_get(value, "address"))
 			value = json_object_get(value, "address");
 		print_value(f, value);
 		break;
 	case HUMAN_SECONDS:
-		print_seconds(f, json_is_integer(value) ? json_integer_value(value) : -1);
+		human_seconds(f, json_is_integer(value) ? json_integer_value(value) : -1);
 		break;
 	case HUMAN_ADDRESS:
-		print_address(f, value, member_of(row, column->key2));
+		print_address(f, value, human_member(row, column->key2));
 		break;
 	}
 }
@@ -179,11 +182,11 @@ static char *cell_text(const json_t *row, const struct human_column *column)
 	return fclose(f) == 0 ? text : NULL;
 }
 
-static void print_padded(FILE *f, const char *text, size_t width, bool last)
+static void print_padded(FILE *f, const char *text, enum colour colour, size_t width, bool last)
 {
 	size_t n = text_width(text);
 
-	fputs(text, f);
+	fprintf(f, "%s%s%s", colour_on(f, colour), text, colour_off(f, colour));
 	for (; !last && n < width + 2; n++)
 		fputc(' ', f);
 	if (last)
@@ -213,8 +216,11 @@ static void print_row(FILE *f, const json_t *row, const struct human_column *col
 	for (size_t c = 0; columns[c].title; c++) {
 		char *text = row ? cell_text(row, &columns[c]) : NULL;
 		const char *shown = row ? text : columns[c].title;
+		enum colour colour = row ? COLOUR_NONE : COLOUR_BOLD;
 
-		print_padded(f, shown ? shown : "", widths[c], !columns[c + 1].title);
+		if (row && columns[c].form == HUMAN_WORD)
+			colour = colour_of(text);
+		print_padded(f, shown ? shown : "", colour, widths[c], !columns[c + 1].title);
 		free(text);
 	}
 }
@@ -275,7 +281,7 @@ static void print_line(FILE *f, const char *key, const json_t *value, int width)
 	}
 	fprintf(f, "%-*s  ", width, key);
 	if (json_is_integer(value) && is_seconds(key))
-		print_seconds(f, json_integer_value(value));
+		human_seconds(f, json_integer_value(value));
 	else
 		print_value(f, value);
 	fputs("\n", f);

@@ -10,7 +10,7 @@
 
 static const struct human_column columns[] = {
 	{"SET", "set", NULL, HUMAN_PLAIN},
-	{"STATE", "state", NULL, HUMAN_PLAIN},
+	{"STATE", "state", NULL, HUMAN_WORD},
 	{"IMPI", "impi", NULL, HUMAN_PLAIN},
 	{"UE", "ue", NULL, HUMAN_PLAIN},
 	{"LISTENER", "listener", NULL, HUMAN_PLAIN},
@@ -19,6 +19,30 @@ static const struct human_column columns[] = {
 	{"PROT", "chosen.prot", NULL, HUMAN_PLAIN},
 	{"MOD", "chosen.mod", NULL, HUMAN_PLAIN},
 	{"LEFT", "expires_in", NULL, HUMAN_SECONDS},
+	{0},
+};
+
+/* Names of ports and SPIs as in TS 33.203 7.1; or those of RFC 3329 Appendix A. */
+static const struct human_column wide_columns[] = {
+	{"SET", "set", NULL, HUMAN_PLAIN},
+	{"STATE", "state", NULL, HUMAN_WORD},
+	{"IMPI", "impi", NULL, HUMAN_PLAIN},
+	{"UE", "ue", NULL, HUMAN_PLAIN},
+	{"LISTENER", "listener", NULL, HUMAN_PLAIN},
+	{"ALG", "chosen.alg", NULL, HUMAN_PLAIN},
+	{"EALG", "chosen.ealg", NULL, HUMAN_PLAIN},
+	{"PROT", "chosen.prot", NULL, HUMAN_PLAIN},
+	{"MOD", "chosen.mod", NULL, HUMAN_PLAIN},
+	{"LEFT", "expires_in", NULL, HUMAN_SECONDS},
+	{"DIALECT", "dialect", NULL, HUMAN_PLAIN},
+	{"PORT_UC", "phone.port_c", "phone.port2", HUMAN_PLAIN},
+	{"PORT_US", "phone.port_s", "phone.port1", HUMAN_PLAIN},
+	{"PORT_PC", "pcscf.port_c", "pcscf.port1", HUMAN_PLAIN},
+	{"SPI_UC", "phone.spi_c", "phone.spi", HUMAN_PLAIN},
+	{"SPI_US", "phone.spi_s", NULL, HUMAN_PLAIN},
+	{"SPI_PC", "pcscf.spi_c", "pcscf.spi", HUMAN_PLAIN},
+	{"SPI_PS", "pcscf.spi_s", NULL, HUMAN_PLAIN},
+	{"IMPU", "impu", NULL, HUMAN_PLAIN},
 	{0},
 };
 
@@ -34,33 +58,53 @@ static int merge_page(json_t *all, const json_t *page)
 	return CTL_YES;
 }
 
-/* @params is borrowed. */
-static int read_pages(const struct ctl *ctl, struct client *client, const char *method,
-		      json_t *params, json_t *all)
+/* @params is borrowed. A daemon that looks at so many sets at a time may answer with none of them;
+ * one that says the same "next" again has lost its way. */
+static int read_pages(const struct ctl *ctl, struct client *client, json_t *params, json_t *all)
 {
-	bool more = !json_object_get(params, "limit");
+	const bool more = !json_object_get(params, "limit");
 	json_t *page, *next;
 	int status;
 
 	do {
-		status = rpc_call_on(ctl, client, method, json_deep_copy(params), &page);
+		status = rpc_call_on(ctl, client, "sa.list", json_deep_copy(params), &page);
 		if (status != CTL_YES)
 			return status;
 		status = merge_page(all, page);
-		more = more && json_array_size(json_object_get(page, "sets"));
 		json_decref(page);
+		progress_count("sets", json_array_size(json_object_get(all, "sets")), 0);
 		next = json_object_get(all, "next");
+		if (!more || !json_is_string(next) ||
+		    json_equal(next, json_object_get(params, "after")))
+			return status;
 		if (status == CTL_YES && json_object_set(params, "after", next) < 0)
 			status = CTL_REFUSED;
-	} while (more && status == CTL_YES && json_is_string(next));
+	} while (status == CTL_YES);
 	return status;
 }
 
-static void print_list(const json_t *all)
+int list_read(const struct ctl *ctl, struct client *client, json_t *params, json_t **ret)
+{
+	json_t *all = json_pack("{s:[], s:n, s:i}", "sets", "next", "total", 0);
+	const int status = read_pages(ctl, client, params, all);
+
+	progress_end();
+	if (status == CTL_YES)
+		*ret = all;
+	else
+		json_decref(all);
+	return status;
+}
+
+static void print_list(const struct ctl *ctl, const json_t *all)
 {
 	const json_t *sets = json_object_get(all, "sets");
 
-	human_table(stdout, sets, columns, 0);
+	if (ctl->form == CTL_FORM_TSV) {
+		tsv_table(stdout, sets, wide_columns);
+		return;
+	}
+	human_table(stdout, sets, ctl->form == CTL_FORM_WIDE ? wide_columns : columns, 0);
 	if (json_is_string(json_object_get(all, "next")))
 		printf("%zu of %lld; the others: --after %s\n", json_array_size(sets),
 		       (long long)json_integer_value(json_object_get(all, "total")),
@@ -69,20 +113,23 @@ static void print_list(const json_t *all)
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
+	const bool wide = ctl->form == CTL_FORM_WIDE || ctl->form == CTL_FORM_TSV;
 	json_t *params = options_params(command->options, args);
-	json_t *all = json_pack("{s:[], s:n, s:i}", "sets", "next", "total", 0);
 	struct client client;
+	json_t *all = NULL;
 	int status = rpc_open(ctl, &client);
 
 	if (status == CTL_YES) {
-		status = read_pages(ctl, &client, command->method, params, all);
+		if (wide)
+			json_object_set_new(params, "detail", json_true());
+		status = list_read(ctl, &client, params, &all);
 		client_close(&client);
 	}
 	json_decref(params);
 	if (status == CTL_YES && ctl->json)
 		return output_json(all, CTL_YES);
 	if (status == CTL_YES)
-		print_list(all);
+		print_list(ctl, all);
 	json_decref(all);
 	return status;
 }
@@ -90,8 +137,9 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 static const struct ctl_option options[] = {
 	{"impi", CTL_TEXT, 0, "IMPI", "only this subscriber's"},
 	{"ue", CTL_TEXT, 0, "ADDRESS", "only this phone's"},
-	{"state", CTL_TEXT, 0, "STATE", "temporary, new, current or old"},
-	{"listener", CTL_TEXT, 0, "NAME", "only this listener's"},
+	{"match", CTL_TEXT, 0, "TEXT", "only with this in the IMPI or an IMPU"},
+	{"state", CTL_TEXT, 0, "temporary|new|current|old", "only in this state"},
+	{"listener", CTL_TEXT, 0, "LISTENER", "only this listener's"},
 	{"after", CTL_TEXT, 0, "SET", "begin behind this set"},
 	{"limit", CTL_NUMBER, 0, "N", "at most so many"},
 	{0},
@@ -103,4 +151,5 @@ const struct ctl_command ctl_list = {
 	.help = "the sets",
 	.method = "sa.list",
 	.options = options,
+	.forms = CTL_HAS_WIDE | CTL_HAS_TSV,
 };

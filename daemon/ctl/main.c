@@ -24,7 +24,7 @@
 static const struct ctl_command *const commands[] = {
 	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_fail,    &ctl_extend,  &ctl_release,
 	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_audit,   &ctl_doctor,
-	&ctl_explain,
+	&ctl_explain, &ctl_top, &ctl_stats,
 	&ctl_methods, &ctl_version, &ctl_export_keys, &ctl_monitor, &ctl_call, &ctl_parse,
 	&ctl_select, &ctl_compare, &ctl_decide,
 	&ctl_keys,
@@ -52,7 +52,7 @@ static void print_commands(FILE *f, bool of_daemon)
 
 static void usage(FILE *f)
 {
-	fputs("usage: secagreectl [--socket PATH] [--json] COMMAND [ARGUMENT ...]\n"
+	fputs("usage: secagreectl [--socket PATH] [-o FORM] COMMAND [ARGUMENT ...]\n"
 	      "       secagreectl COMMAND --help\n"
 	      "\nAsk secagreed:\n",
 	      f);
@@ -90,14 +90,15 @@ static int run_command(const struct ctl_command *command, const json_t *args)
 {
 	struct ctl ctl = {
 		.socket_path = options_text(args, "socket"),
-		.json = json_is_true(json_object_get(args, "json")),
 	};
 	char why[CTL_WHY_BYTES];
 
 	if (!ctl.socket_path)
 		ctl.socket_path = CONFIG_DEFAULT_SOCKET;
-	if (options_complete(command->options, args, why, sizeof(why)) < 0)
+	if (options_complete(command->options, args, why, sizeof(why)) < 0 ||
+	    options_form(command, args, &ctl.form, why, sizeof(why)) < 0)
 		return usage_error(command, why);
+	ctl.json = ctl.form == CTL_FORM_JSON;
 	return command->run(&ctl, command, args);
 }
 

@@ -13,7 +13,7 @@
 
 #include "daemon/ctl/ctl.h"
 
-static void print_time(json_int_t ms)
+static void print_time(FILE *f, json_int_t ms)
 {
 	const time_t s = (time_t)(ms / 1000);
 	char text[32] = "?";
@@ -21,7 +21,7 @@ static void print_time(json_int_t ms)
 
 	if (gmtime_r(&s, &tm))
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	printf("%s.%03lldZ", text, (long long)ms % 1000);
+	fprintf(f, "%s.%03lldZ", text, (long long)ms % 1000);
 }
 
 static bool is_of_the_head(const char *key)
@@ -30,34 +30,37 @@ static bool is_of_the_head(const char *key)
 	       !strcmp(key, "level");
 }
 
-static void print_field(const char *key, const json_t *value)
+static void print_field(FILE *f, const char *key, const json_t *value)
 {
 	const char *text = json_string_value(value);
 	const bool quoted = text && (!text[0] || strpbrk(text, " =\""));
 
-	printf(" %s=%s", key, quoted ? "\"" : "");
+	fprintf(f, " %s=%s", key, quoted ? "\"" : "");
 	if (text)
-		human_text(stdout, text);
+		human_text(f, text);
 	else
-		printf("%lld", (long long)json_integer_value(value));
-	fputs(quoted ? "\"" : "", stdout);
+		fprintf(f, "%lld", (long long)json_integer_value(value));
+	fputs(quoted ? "\"" : "", f);
 }
 
-static void print_event(json_t *event)
+void monitor_print(FILE *f, json_t *event)
 {
+	const char *level = json_string_value(json_object_get(event, "level"));
+	const enum colour colour = colour_of(level);
 	const char *key;
 	json_t *value;
 
-	print_time(json_integer_value(json_object_get(event, "time_ms")));
-	printf(" %lld ", (long long)json_integer_value(json_object_get(event, "seq")));
-	human_text(stdout, json_string_value(json_object_get(event, "level")));
-	fputs(" ", stdout);
-	human_text(stdout, json_string_value(json_object_get(event, "event")));
+	print_time(f, json_integer_value(json_object_get(event, "time_ms")));
+	fprintf(f, " %lld %s", (long long)json_integer_value(json_object_get(event, "seq")),
+		colour_on(f, colour));
+	human_text(f, level);
+	fprintf(f, "%s ", colour_off(f, colour));
+	human_text(f, json_string_value(json_object_get(event, "event")));
 	json_object_foreach(event, key, value) {
 		if (!is_of_the_head(key))
-			print_field(key, value);
+			print_field(f, key, value);
 	}
-	fputs("\n", stdout);
+	fputs("\n", f);
 }
 
 /* @message is borrowed. What is neither is from a newer daemon. */
@@ -74,7 +77,7 @@ static int print_message(const struct ctl *ctl, json_t *message)
 					   : json_pack("{s:O}", "lost", params),
 				   CTL_YES);
 	if (strcmp(method, "event") == 0)
-		print_event(params);
+		monitor_print(stdout, params);
 	else
 		printf("%lld events were lost\n",
 		       (long long)json_integer_value(json_object_get(params, "count")));

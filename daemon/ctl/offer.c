@@ -67,20 +67,14 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 		return status;
 	status = ask(ctl, command->method, options_params(command->options, args), &keys, &result);
 	aka_keys_wipe(&keys);
-	if (status != CTL_YES)
-		return status;
-	if (ctl->json)
-		return output_json(result, CTL_YES);
-	human_block(stdout, result, NULL);
-	json_decref(result);
-	return CTL_YES;
+	return status == CTL_YES ? rpc_print(ctl, result, CTL_YES) : status;
 }
 
 static const struct ctl_option options[] = {
 	{"impi", CTL_TEXT, CTL_REQUIRED, "IMPI", "private identity of the subscriber"},
 	{"ue", CTL_TEXT, CTL_REQUIRED, "ADDRESS", "where the REGISTER came from"},
 	{"pcscf", CTL_TEXT, 0, "ADDRESS", "where it arrived; or else --listener"},
-	{"listener", CTL_TEXT, 0, "NAME", "the listener where it arrived"},
+	{"listener", CTL_TEXT, 0, "LISTENER", "the listener where it arrived"},
 	{"security-client", CTL_LIST, CTL_REQUIRED, "VALUE", "one header line, without its name"},
 	{"impu", CTL_LIST, 0, "IMPU", "public identity"},
 	{"via", CTL_TEXT, 0, "ADDRESS", "sent-by of the top Via: another address means a NAT"},
@@ -97,4 +91,5 @@ const struct ctl_command ctl_offer = {
 	.help = "make a temporary set from a Security-Client header and keys",
 	.method = "sa.offer",
 	.options = options,
+	.forms = CTL_HAS_TSV,
 };

@@ -4,8 +4,9 @@
  * operands that look like options. What was given becomes members of one JSON object, which for
  * a subcommand of the daemon is very nearly the request's params.
  *
- * The same tables write the usage text, so that the two cannot differ. There are no short options
- * and no abbreviations: a name that is accepted today will not turn ambiguous tomorrow.
+ * The same tables write the usage text and the completion of shells (complete.c), so that they
+ * cannot differ. There are no abbreviations: a name that is accepted today will not turn ambiguous
+ * tomorrow. The two short options are those that everybody tries, -h and -o.
  *
  * Values are kept as bytes: whether they are text is for whoever reads them to say.
  */
@@ -17,7 +18,8 @@
 /* Accepted before and after the subcommand. */
 static const struct ctl_option common_options[] = {
 	{"socket", CTL_TEXT, CTL_LOCAL, "PATH", "the daemon's socket"},
-	{"json", CTL_FLAG, CTL_LOCAL, NULL, "print JSON instead of tables"},
+	{"output", CTL_TEXT, CTL_LOCAL, "text|wide|tsv|json", "how to print"},
+	{"json", CTL_FLAG, CTL_LOCAL, NULL, "the same as -o json"},
 	{"help", CTL_FLAG, CTL_LOCAL, NULL, "print what a command takes"},
 	{"version", CTL_FLAG, CTL_LOCAL, NULL, "print the version"},
 	{0},
@@ -41,6 +43,33 @@ static const struct ctl_option *find_in(const struct ctl_option *table, const ch
 		    memcmp(table->name, name, n) == 0)
 			return table;
 	return NULL;
+}
+
+/* Those that everybody tries. */
+static const struct {
+	char letter;
+	const char *name;
+} LETTERS[] = {
+	{'o', "output"},
+	{'h', "help"},
+};
+
+#define LETTER_COUNT (sizeof(LETTERS) / sizeof(LETTERS[0]))
+
+static const struct ctl_option *find_letter(char letter)
+{
+	for (size_t i = 0; i < LETTER_COUNT; i++)
+		if (LETTERS[i].letter == letter)
+			return find_in(common_options, LETTERS[i].name, strlen(LETTERS[i].name));
+	return NULL;
+}
+
+static char letter_of(const struct ctl_option *option)
+{
+	for (size_t i = 0; i < LETTER_COUNT; i++)
+		if (strcmp(LETTERS[i].name, option->name) == 0)
+			return LETTERS[i].letter;
+	return '\0';
 }
 
 static const struct ctl_option *next_operand(const struct ctl_option *table, const json_t *args)
@@ -72,12 +101,36 @@ static int number_of(const struct ctl_option *option, const char *text, json_t *
 	uint32_t number;
 
 	if (text_to_u32(span_of(text), 10, UINT32_MAX, &number) < 0) {
-		snprintf(ret_why, why_cap, "--%s wants a number of at most 32 bits, in decimal",
-			 option->name);
+		snprintf(ret_why, why_cap, "--%s wants a number from 0 to %u, not \"%.40s\"",
+			 option->name, UINT32_MAX, text);
 		return -EINVAL;
 	}
 	*ret = json_integer(number);
 	return 0;
+}
+
+static bool is_one_of(const char *words, const char *text)
+{
+	const size_t n = strlen(text);
+
+	while (words) {
+		if (strcspn(words, "|") == n && memcmp(words, text, n) == 0)
+			return true;
+		words = strchr(words, '|');
+		words += words != NULL;
+	}
+	return false;
+}
+
+static int refuse_word(const struct ctl_option *option, const char *text, char *ret_why,
+		       size_t why_cap)
+{
+	int n = snprintf(ret_why, why_cap, "--%s wants one of ", option->name);
+
+	for (const char *p = option->metavar; *p && (size_t)n + 3 < why_cap; p++)
+		n += snprintf(ret_why + n, why_cap - (size_t)n, *p == '|' ? ", " : "%c", *p);
+	snprintf(ret_why + n, why_cap - (size_t)n, ", not \"%.40s\"", text);
+	return -EINVAL;
 }
 
 static int set_option(const struct ctl_option *option, const char *text, json_t *args,
@@ -92,6 +145,8 @@ static int set_option(const struct ctl_option *option, const char *text, json_t 
 		snprintf(ret_why, why_cap, "--%s was given twice", option->name);
 		return -EINVAL;
 	}
+	if (option->metavar && strchr(option->metavar, '|') && !is_one_of(option->metavar, text))
+		return refuse_word(option, text, ret_why, why_cap);
 	switch (option->kind) {
 	case CTL_FLAG:
 		r = json_object_set_new(args, key, json_true());
@@ -114,22 +169,10 @@ static int set_option(const struct ctl_option *option, const char *text, json_t 
 	return r < 0 ? -ENOMEM : 0;
 }
 
-/* @argv[*@index] begins with "--". */
-static int parse_named(const struct ctl_option *own, int argc, char **argv, int *index,
-		       json_t *args, char *ret_why, size_t why_cap)
+/* @value: what stood with the option's name; NULL: the next word, if it wants one. */
+static int set_from(const struct ctl_option *option, const char *value, int argc, char **argv,
+		    int *index, json_t *args, char *ret_why, size_t why_cap)
 {
-	const char *name = argv[(*index)++] + 2;
-	const char *equals = strchr(name, '=');
-	size_t n = equals ? (size_t)(equals - name) : strlen(name);
-	const struct ctl_option *option = find_in(own, name, n);
-	const char *value = equals ? equals + 1 : NULL;
-
-	if (!option)
-		option = find_in(common_options, name, n);
-	if (!option) {
-		snprintf(ret_why, why_cap, "no option \"--%.*s\"", n > 40 ? 40 : (int)n, name);
-		return -EINVAL;
-	}
 	if (option->kind == CTL_FLAG && value) {
 		snprintf(ret_why, why_cap, "--%s takes no value", option->name);
 		return -EINVAL;
@@ -143,6 +186,42 @@ static int parse_named(const struct ctl_option *own, int argc, char **argv, int 
 		value = argv[(*index)++];
 	}
 	return set_option(option, value, args, ret_why, why_cap);
+}
+
+/* @argv[*@index] begins with "--". */
+static int parse_named(const struct ctl_option *own, int argc, char **argv, int *index,
+		       json_t *args, char *ret_why, size_t why_cap)
+{
+	const char *name = argv[(*index)++] + 2;
+	const char *equals = strchr(name, '=');
+	size_t n = equals ? (size_t)(equals - name) : strlen(name);
+	const struct ctl_option *option = find_in(own, name, n);
+	const char *value = equals ? equals + 1 : NULL;
+
+	if (!option)
+		option = find_in(common_options, name, n);
+	if (!option) {
+		snprintf(ret_why, why_cap, "there is no option --%.*s", n > 40 ? 40 : (int)n,
+			 name);
+		return -EINVAL;
+	}
+	return set_from(option, value, argc, argv, index, args, ret_why, why_cap);
+}
+
+/* @argv[*@index] begins with one "-" and goes on: "-o json" or "-ojson". */
+static int parse_letter(int argc, char **argv, int *index, json_t *args, char *ret_why,
+			size_t why_cap)
+{
+	const char *word = argv[(*index)++];
+	const struct ctl_option *option = find_letter(word[1]);
+
+	if (!option || (option->kind == CTL_FLAG && word[2])) {
+		snprintf(ret_why, why_cap,
+			 "there is no option %.40s (if it is a value, put -- before it)", word);
+		return -EINVAL;
+	}
+	return set_from(option, word[2] ? word + 2 : NULL, argc, argv, index, args, ret_why,
+			why_cap);
 }
 
 static int parse_operand(const struct ctl_option *own, const char *text, json_t *args,
@@ -173,6 +252,8 @@ int options_parse(const struct ctl_option *own, int argc, char **argv, int *inde
 		}
 		if (!operands_only && strncmp(word, "--", 2) == 0) {
 			r = parse_named(own, argc, argv, index, args, ret_why, why_cap);
+		} else if (!operands_only && word[0] == '-' && word[1]) {
+			r = parse_letter(argc, argv, index, args, ret_why, why_cap);
 		} else if (own) {
 			(*index)++;
 			r = parse_operand(own, word, args, ret_why, why_cap);
@@ -230,6 +311,10 @@ static void format_option(const struct ctl_option *o, char *buf, size_t cap)
 {
 	if (o->flags & CTL_OPERAND)
 		snprintf(buf, cap, "%s", o->metavar);
+	else if (letter_of(o) && o->kind == CTL_FLAG)
+		snprintf(buf, cap, "-%c, --%s", letter_of(o), o->name);
+	else if (letter_of(o))
+		snprintf(buf, cap, "-%c, --%s %s", letter_of(o), o->name, o->metavar);
 	else if (o->kind == CTL_FLAG)
 		snprintf(buf, cap, "--%s", o->name);
 	else if (o->flags & CTL_EITHER)
@@ -238,13 +323,18 @@ static void format_option(const struct ctl_option *o, char *buf, size_t cap)
 		snprintf(buf, cap, "--%s %s", o->name, o->metavar);
 }
 
+#define USAGE_NAME_COLUMNS 28
+
 static void usage_table(FILE *f, const struct ctl_option *table)
 {
 	char text[80];
 
 	for (; table->name; table++) {
 		format_option(table, text, sizeof(text));
-		fprintf(f, "  %-28s %s%s\n", text, table->help,
+		fprintf(f, "  %-*s", USAGE_NAME_COLUMNS, text);
+		if (strlen(text) > USAGE_NAME_COLUMNS)
+			fprintf(f, "\n  %*s", USAGE_NAME_COLUMNS, "");
+		fprintf(f, " %s%s\n", table->help,
 			table->kind == CTL_LIST ? "; may be repeated" : "");
 	}
 }
@@ -272,6 +362,45 @@ static void usage_line(FILE *f, const struct ctl_command *command)
 	fputs("\n", f);
 }
 
+/* By what a command has besides text and JSON. */
+static const char *const FORMS[] = {
+	[0] = "text|json",
+	[CTL_HAS_WIDE] = "text|wide|json",
+	[CTL_HAS_TSV] = "text|tsv|json",
+	[CTL_HAS_WIDE | CTL_HAS_TSV] = "text|wide|tsv|json",
+};
+
+int options_form(const struct ctl_command *command, const json_t *args, enum ctl_form *ret,
+		 char *ret_why, size_t why_cap)
+{
+	static const char *const WORDS[] = {
+		[CTL_FORM_TEXT] = "text",
+		[CTL_FORM_WIDE] = "wide",
+		[CTL_FORM_TSV] = "tsv",
+		[CTL_FORM_JSON] = "json",
+	};
+	const bool json = json_object_get(args, "json");
+	const char *word = options_text(args, "output");
+	const char *has = FORMS[command->forms];
+	enum ctl_form form = CTL_FORM_TEXT;
+
+	if (!word)
+		word = json ? "json" : "text";
+	if (json && strcmp(word, "json") != 0) {
+		snprintf(ret_why, why_cap, "--json and -o %s: which of them?", word);
+		return -EINVAL;
+	}
+	if (!is_one_of(has, word)) {
+		snprintf(ret_why, why_cap, "%s answers with -o %s, not %s", command->name, has,
+			 word);
+		return -EINVAL;
+	}
+	while (strcmp(WORDS[form], word) != 0)
+		form++;
+	*ret = form;
+	return 0;
+}
+
 void options_usage(FILE *f, const struct ctl_command *command)
 {
 	usage_line(f, command);
@@ -282,7 +411,8 @@ void options_usage(FILE *f, const struct ctl_command *command)
 		fputs("\n", f);
 	usage_table(f, command->options);
 	if (command->method)
-		fputs("\nAlso --socket PATH and --json, see secagreectl --help\n", f);
+		fprintf(f, "\nAlso --socket PATH and -o %s, see secagreectl --help\n",
+			FORMS[command->forms & (CTL_HAS_WIDE | CTL_HAS_TSV)]);
 	if (command->method && strchr(command->method, '.'))
 		fprintf(f, "The daemon's method: %s, secagreed-control(7)\n", command->method);
 }

@@ -145,17 +145,23 @@ int rpc_call(const struct ctl *ctl, const char *method, json_t *params, json_t *
 	return status;
 }
 
+int rpc_print(const struct ctl *ctl, json_t *result, int status)
+{
+	if (ctl->form == CTL_FORM_JSON)
+		return output_json(result, status);
+	if (ctl->form == CTL_FORM_TSV)
+		tsv_block(stdout, result);
+	else
+		human_block(stdout, result, NULL);
+	json_decref(result);
+	return status;
+}
+
 int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
 	json_t *result;
 	int status;
 
 	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
-	if (status != CTL_YES)
-		return status;
-	if (ctl->json)
-		return output_json(result, CTL_YES);
-	human_block(stdout, result, NULL);
-	json_decref(result);
-	return CTL_YES;
+	return status == CTL_YES ? rpc_print(ctl, result, CTL_YES) : status;
 }

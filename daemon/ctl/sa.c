@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * secagreectl confirm, fail, extend, release and route: the life of a set as the front end drives
+ * secagreectl confirm, fail, extend and route: the life of a set as the front end drives
  * it.
  *
  * Nothing but their methods and their options: what may follow what is the daemon's to know, and
@@ -22,6 +22,7 @@ const struct ctl_command ctl_confirm = {
 	.help = "authentication succeeded: the set lives as long as the registration",
 	.method = "sa.confirm",
 	.options = confirm_options,
+	.forms = CTL_HAS_TSV,
 };
 
 static const struct ctl_option fail_options[] = {
@@ -35,6 +36,7 @@ const struct ctl_command ctl_fail = {
 	.help = "authentication failed: the temporary set goes",
 	.method = "sa.fail",
 	.options = fail_options,
+	.forms = CTL_HAS_TSV,
 };
 
 const struct ctl_command ctl_extend = {
@@ -43,23 +45,7 @@ const struct ctl_command ctl_extend = {
 	.help = "registered again without a challenge: the set lives longer",
 	.method = "sa.extend",
 	.options = confirm_options,
-};
-
-static const struct ctl_option release_options[] = {
-	{"set", CTL_TEXT, CTL_EITHER, "SET", "which set; or"},
-	{"impi", CTL_TEXT, 0, "IMPI", "all sets of this subscriber"},
-	{"ue", CTL_TEXT, 0, "ADDRESS", "of these, the sets of one phone"},
-	{"impu", CTL_LIST, 0, "IMPU", "only this identity; the sets go with the last"},
-	{"linger", CTL_NUMBER, 0, "SECONDS", "let them live that long still"},
-	{0},
-};
-
-const struct ctl_command ctl_release = {
-	.name = "release",
-	.run = rpc_run,
-	.help = "no longer registered: the sets go",
-	.method = "sa.release",
-	.options = release_options,
+	.forms = CTL_HAS_TSV,
 };
 
 static const struct ctl_option route_options[] = {
@@ -77,4 +63,5 @@ const struct ctl_command ctl_route = {
 	.help = "which ports reach a phone now",
 	.method = "sa.route",
 	.options = route_options,
+	.forms = CTL_HAS_TSV,
 };

@@ -43,7 +43,7 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 
 static const struct ctl_option options[] = {
 	{"config", CTL_TEXT, CTL_LOCAL, "FILE", "a configuration of secagreed"},
-	{"listener", CTL_TEXT, CTL_LOCAL, "NAME", "the listener in FILE (default: the first)"},
+	{"listener", CTL_TEXT, CTL_LOCAL, "LISTENER", "the listener in FILE (default: the first)"},
 	{"nat", CTL_FLAG, CTL_LOCAL, NULL, "as if the phone were behind a NAT"},
 	{0},
 };

@@ -27,8 +27,8 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
 	if (status != CTL_YES)
 		return status;
-	if (ctl->json)
-		return output_json(result, CTL_YES);
+	if (ctl->form != CTL_FORM_TEXT)
+		return rpc_print(ctl, result, CTL_YES);
 	human_block(stdout, result, "sas");
 	fputs("\n", stdout);
 	human_table(stdout, json_object_get(result, "sas"), columns, 0);
@@ -47,4 +47,5 @@ const struct ctl_command ctl_show = {
 	.help = "all about one set and its SAs",
 	.method = "sa.show",
 	.options = options,
+	.forms = CTL_HAS_TSV,
 };

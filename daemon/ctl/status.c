@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * secagreectl status, methods and version: about the daemon itself.
+ * secagreectl status, stats, methods and version: about the daemon itself.
  *
  * The methods are those of the running daemon, with their params as it checks them, not what this
  * program was built with; "call" can use every one of them.
@@ -50,12 +50,62 @@ static int run_methods(const struct ctl *ctl, const struct ctl_command *command,
 	return CTL_YES;
 }
 
+static const struct human_column request_columns[] = {
+	{"method", "method", NULL, HUMAN_PLAIN},
+	{"done", "done", NULL, HUMAN_PLAIN},
+	{"bad_params", "bad_params", NULL, HUMAN_PLAIN},
+	{"refused", "refused", NULL, HUMAN_PLAIN},
+	{0},
+};
+
+/* The requests, each with its method, as a table; all else as it comes. */
+static void print_stats(json_t *result)
+{
+	json_t *requests = json_object_get(result, "requests"), *rows = json_array();
+	const char *method;
+	json_t *request;
+
+	human_block(stdout, result, "requests");
+	json_object_foreach (requests, method, request) {
+		json_object_set_new(request, "method", json_string(method));
+		json_array_append(rows, request);
+	}
+	fputs("requests:\n", stdout);
+	human_table(stdout, rows, request_columns, 2);
+	json_decref(rows);
+}
+
+static int run_stats(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	json_t *result;
+	int status;
+
+	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
+	if (status != CTL_YES)
+		return status;
+	if (ctl->form != CTL_FORM_TEXT)
+		return rpc_print(ctl, result, CTL_YES);
+	print_stats(result);
+	json_decref(result);
+	return CTL_YES;
+}
+
 const struct ctl_command ctl_status = {
 	.name = "status",
 	.run = rpc_run,
 	.help = "how the daemon does: sets, listeners, netlink",
 	.method = "daemon.status",
 	.options = no_options,
+	.forms = CTL_HAS_TSV,
+};
+
+const struct ctl_command ctl_stats = {
+	.name = "stats",
+	.run = run_stats,
+	.help = "how much the daemon has done since its start",
+	.method = "daemon.stats",
+	.options = no_options,
+	.forms = CTL_HAS_TSV,
 };
 
 const struct ctl_command ctl_methods = {
@@ -72,4 +122,5 @@ const struct ctl_command ctl_version = {
 	.help = "the daemon's version (--version: this program's)",
 	.method = "daemon.version",
 	.options = no_options,
+	.forms = CTL_HAS_TSV,
 };

@@ -143,6 +143,28 @@ def failing(d):
     T.equal(d.json("fail", name)["state"], "gone", "fail: gone")
 
 
+def bulk(d):
+    """Release of many, against the daemon's own list."""
+    for number in range(1, 6):
+        d.json("offer", "--impi", "user%d@ims.example" % (number % 3), "--ue",
+               "192.0.2.1%d" % number, "--pcscf", "192.0.2.1", "--security-client", CLIENT,
+               stdin=KEYS)
+    T.equal(len(d.json("list", "--match", "user1@")["sets"]), 2, "list --match")
+    r = d.run("list", "-o", "tsv")
+    T.equal([line.split("\t")[11:14] for line in r.out.decode().splitlines()[1:]],
+            [["5003", "5004", line.split("\t")[13]] for line in r.out.decode().splitlines()[1:]],
+            "list -o tsv: the phones' ports")
+    r = d.run("release", "--all")
+    T.ok(r.exit == 2 and d.json("list")["total"] == 5, "release --all wants --yes", r)
+    T.equal(d.json("release", "--ue", "192.0.2.12", "--yes"), {"sets": 1, "phones": 1},
+            "release --ue")
+    T.equal(d.json("release", "--listener", "other", "--yes"), {"sets": 0, "phones": 0},
+            "release of a listener that has none")
+    T.equal(d.json("release", "--listener", "ims", "--yes"), {"sets": 4, "phones": 4},
+            "release --listener")
+    T.equal(d.json("list")["total"], 0, "nothing is left")
+
+
 def same_as_offline(d):
     """The daemon's agreement.* and the commands that ask nobody say the same."""
     for header in (CLIENT, "tls;q=0.1, digest;d-alg=MD5", 'foo;x="a\\"b";flag'):
@@ -170,7 +192,7 @@ def same_as_offline(d):
 def main():
     with Daemon() as d:
         if T.ok(d.ready(), "secagreed starts", d.said()):
-            for part in (about, refusals, life, failing, same_as_offline):
+            for part in (about, refusals, life, failing, bulk, same_as_offline):
                 T.part(lambda part=part: part(d))
             T.ok("f769bcd7" not in d.said() and "b40ba9a3" not in d.said(), "no key in the log",
                  "a key was logged")

@@ -15,6 +15,7 @@ import threading
 
 sys.dont_write_bytecode = True
 from tap import CTL, Run, Tap  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 T = Tap()
 CK = "b40ba9a3c58b2a05bbf0d987b21bf8cb"
@@ -188,6 +189,95 @@ SET               STATE      IMPI    UE           LISTENER  ALG       EALG  PROT
     T.equal((r.exit, r.json), (0, answer["result"]), "list --json, behind the command")
 
 
+def ends(one):
+    return {**one, "dialect": "24.229", "impu": ["sip:a@ims", "tel:+1\t2"],
+            "phone": {"address": "192.0.2.7", "spi_c": 1001, "spi_s": 1002, "port_c": 5003,
+                      "port_s": 5004},
+            "pcscf": {"address": "192.0.2.1", "spi_c": 4096, "spi_s": 4097, "port_c": 6104,
+                      "port_s": 6100}}
+
+
+def rfc3329_ends(one):
+    return {**one, "dialect": "rfc3329", "impu": [],
+            "phone": {"address": "192.0.2.7", "spi": 77, "port1": 5004, "port2": None},
+            "pcscf": {"address": "192.0.2.1", "spi": 88, "port1": 6104}}
+
+
+def forms():
+    answer = {"result": {"sets": [ends(one_set(1)), rfc3329_ends(one_set(2))], "next": None,
+                         "total": 2}}
+    r, request = ask(answer, "list", "-o", "tsv")
+    T.equal(request["params"], {"detail": True}, "list -o tsv: asks for both ends")
+    lines = [line.split("\t") for line in r.out.decode().splitlines()]
+    T.equal(lines[0], ["set", "state", "impi", "ue", "listener", "chosen.alg", "chosen.ealg",
+                       "chosen.prot", "chosen.mod", "expires_in", "dialect", "phone.port_c",
+                       "phone.port_s", "pcscf.port_c", "phone.spi_c", "phone.spi_s",
+                       "pcscf.spi_c", "pcscf.spi_s", "impu"], "list -o tsv: names")
+    T.equal(lines[1][9:], ["10", "24.229", "5003", "5004", "6104", "1001", "1002", "4096", "4097",
+                           "sip:a@ims,tel:+1?2"], "list -o tsv: values as they are, no stray tab")
+    T.equal(lines[2][10:], ["rfc3329", "", "5004", "6104", "77", "", "88", "", ""],
+            "list -o tsv: the dialect of RFC 3329")
+    r, request = ask(answer, "list", "--output=wide")
+    T.ok(request["params"] == {"detail": True} and r.out.decode().splitlines()[0].split()[-3:] ==
+         ["SPI_PC", "SPI_PS", "IMPU"] and "sip:a@ims, tel:+1?2" in r.out.decode(),
+         "list -o wide: more columns", r)
+    r, _ = ask({"result": {"a": {"b": [1, 2], "c": None}, "l": [{"n": "x\ty"}, {"n": False}]}},
+               "status", "-otsv")
+    T.equal(r.out.decode(), "a.b\t1,2\na.c\t\nl.0.n\tx?y\nl.1.n\tfalse\n", "status -o tsv: paths")
+    r, _ = ask({"result": {"x": 1}}, "status", "-o", "json")
+    T.equal((r.exit, r.json), (0, {"x": 1}), "-o json")
+
+
+def colours():
+    answer = {"result": {"sets": [one_set(1), one_set(6, "temporary")], "next": None, "total": 2}}
+
+    def shown(**environment):
+        with Daemon(answer) as daemon, Terminal(CTL, "--socket", daemon.path, "list",
+                                                **environment) as terminal:
+            return terminal.end()
+
+    status, text = shown(NO_COLOR=None)
+    T.ok(status == 0 and "\033[32mcurrent\033[m    " in text and "\033[33mtemporary\033[m  " in text,
+         "on a terminal states have colours, and columns stay aligned", repr(text))
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        status, text = shown(**environment)
+        T.ok(status == 0 and "\033" not in text and "temporary" in text,
+             f"no colours with {environment}", repr(text))
+
+
+def slow():
+    """A daemon that takes its time."""
+    def answers_late(connection):
+        with connection, connection.makefile("rwb") as f:
+            request = json.loads(f.readline())
+            late.wait(60)
+            f.write(b'{"jsonrpc":"2.0","id":%d,"result":{"clean":true}}\n' % request["id"])
+
+    for terminal in (True, False):
+        late = threading.Event()
+        with tempfile.TemporaryDirectory() as where, socket.socket(socket.AF_UNIX) as listener:
+            path = os.path.join(where, "s")
+            listener.bind(path)
+            listener.listen()
+            thread = threading.Thread(target=lambda: answers_late(listener.accept()[0]))
+            thread.start()
+            if terminal:
+                with Terminal(CTL, "--socket", path, "audit") as t:
+                    T.ok(t.until(b"waiting for secagreed, 2 s"),
+                         "what takes more than a second says so on a terminal", t.seen)
+                    late.set()
+                    status, text = t.end()
+                    T.ok(status == 0 and text.endswith("\r\033[Kclean  yes\n"),
+                         "and takes it away before the answer", repr(text))
+            else:
+                timer = threading.Timer(1.5, late.set)
+                timer.start()
+                r = Run("--socket", path, "audit")
+                T.equal((r.exit, r.out, r.err), (0, b"clean  yes\n", ""),
+                        "and nowhere else, however long it takes")
+            thread.join()
+
+
 def pages():
     first = {"result": {"sets": [one_set(1)], "next": "%016x" % 1, "total": 2}}
     second = {"result": {"sets": [one_set(2)], "next": None, "total": 2}}
@@ -204,7 +294,65 @@ def pages():
     odd = {"result": {"sets": [], "next": SET, "total": 5}}
     with Daemon(odd, odd, odd) as daemon:
         r = Run("--socket", daemon.path, "list")
-        T.equal((r.exit, len(daemon.requests)), (0, 1), "list: an empty page ends it")
+        T.equal((r.exit, len(daemon.requests)), (0, 2), "list: the same page again ends it")
+    none = {"result": {"sets": [], "next": SET, "total": 5}}
+    with Daemon(none, second) as daemon:
+        r = Run("--socket", daemon.path, "list", "--match", "@", "-o", "json")
+        T.equal([one["set"] for one in r.json["sets"]], ["%016x" % 2],
+                "list: a page on which nothing matches does not end it")
+
+
+def bulk_release():
+    two = {"result": {"sets": [one_set(1), {**one_set(2), "impi": "u1@ims", "ue": "2001:db8::1"},
+                               one_set(3)], "next": None, "total": 3}}
+    gone = [{"result": {"released": ["a", "b"]}}, {"result": {"released": ["c"]}}]
+    asked = [("sa.list", {"listener": "ims"}),
+             ("sa.release", {"impi": "u1@ims", "ue": "2001:db8::1", "linger": 5}),
+             ("sa.release", {"impi": "u3@ims", "ue": "2001:db8::3", "linger": 5})]
+    with Daemon(two, *gone) as daemon:
+        r = Run("--socket", daemon.path, "release", "--listener", "ims", "--linger", "5", "--yes")
+        T.equal((r.exit, r.out), (0, b"sets    3\nphones  2\n"), "release --listener: all of it")
+        T.equal([(q["method"], q["params"]) for q in daemon.requests], asked,
+                "release --listener: lists, then releases phone by phone")
+    with Daemon(two, *gone) as daemon:
+        r = Run("--socket", daemon.path, "release", "--all", "--yes", "-o", "json")
+        T.equal((r.exit, r.json), (0, {"sets": 3, "phones": 2}), "release --all -o json")
+    with Daemon(two, *gone) as daemon:
+        r = Run("--socket", daemon.path, "release", "--all")
+        T.ok(r.exit == 2 and "release 3 sets of 2 phones; say --yes" in r.err and
+             len(daemon.requests) == 1, "release --all without --yes releases nothing", r)
+    none = {"result": {"sets": [], "next": None, "total": 7}}
+    with Daemon(none) as daemon:
+        r = Run("--socket", daemon.path, "release", "--ue", "192.0.2.7")
+        T.ok(r.exit == 0 and r.out == b"sets    0\nphones  0\n" and daemon.requests[0]["params"] ==
+             {"ue": "192.0.2.7"}, "release --ue: there is none, and nothing to ask", r)
+    with Daemon(two, gone[0], {"error": {"code": -32000, "message": "no"}}) as daemon:
+        r = Run("--socket", daemon.path, "release", "--all", "--yes")
+        T.ok(r.exit == 1 and "stopped after 1 of 2 phones" in r.err,
+             "release --all: says where it stopped", r)
+
+
+def bulk_release_asks():
+    two = {"result": {"sets": [one_set(1), one_set(3)], "next": None, "total": 2}}
+    gone = [{"result": {"released": ["a"]}}, {"result": {"released": ["c"]}}]
+    for keys, status, requests in ((b"n\n", 3, 1), (b"\n", 3, 1), (b"\x04", 3, 1), (b"y\n", 0, 3)):
+        with Daemon(two, *gone) as daemon, \
+                Terminal(CTL, "--socket", daemon.path, "release", "--all") as terminal:
+            T.ok(terminal.until(b"Release 2 sets of 2 phones?"), "release --all asks",
+                 terminal.seen)
+            terminal.type(keys)
+            ended, text = terminal.end()
+            T.ok(ended == status and len(daemon.requests) == requests,
+                 f"release --all: {keys} is exit {status}", text)
+
+
+def release_mistakes():
+    for args in ((), (SET, "--all"), ("--all", "--ue", "192.0.2.7"), ("--impi", "i", "--all"),
+                 ("--impi", "i", "--listener", "l"), ("--ue", "192.0.2.7", "--impu", "sip:a@b"),
+                 (SET, "--impi", "i")):
+        r = Run("release", *args)
+        T.ok(r.exit == 2 and r.err.startswith("secagreectl: ") and "release --help" in r.err,
+             "release %s: exit 2" % (args,), r)
 
 
 def show():
@@ -348,7 +496,8 @@ def denied(path, words):
 
 
 def main():
-    for part in (requests, check, audit, export, lists, pages, show, other_answers, errors, unreachable):
+    for part in (requests, check, audit, export, lists, forms, colours, slow, pages, bulk_release,
+                 bulk_release_asks, release_mistakes, show, other_answers, errors, unreachable):
         T.part(part)
     return T.done()
 

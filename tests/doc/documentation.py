@@ -308,7 +308,8 @@ def check_limits(page):
         number = value[name] // {"KiB": 1024, "MiB": 1024 * 1024}.get(unit, 1)
         T.ok(rows.get(row) == f"{number} {unit}".strip(), f"the limit of {row} is {name}",
              f"page {rows.get(row)}", f"code {number} {unit}")
-    for name in ("LIST_DEFAULT", "LIST_MAX", "EVENT_LIST_DEFAULT", "ABORT_LINGER_S", "EXPLAIN_SETS"):
+    for name in ("LIST_DEFAULT", "LIST_MAX", "LIST_LOOKED", "EVENT_LIST_DEFAULT", "ABORT_LINGER_S",
+                 "EXPLAIN_SETS"):
         T.ok(re.search(rf"\b{value[name]}\b", page), f"{name} = {value[name]} stands in the page")
 
 

@@ -16,6 +16,7 @@
 #include <malloc.h>
 
 #include "daemon/dispatch.h"
+#include "daemon/event.h"
 #include "daemon/rpc.h"
 #include "tests/unit/world.h"
 
@@ -1150,6 +1151,100 @@ static void lists_are_filtered(void **state)
 	assert_int_equal(listed("{\"listener\":\"ims\"}"), 4);
 	assert_int_equal(listed("{\"listener\":\"other\"}"), 0);
 	assert_int_equal(listed("{\"impi\":\"b@x\",\"ue\":\"198.51.100.7\"}"), 0);
+	assert_int_equal(listed("{\"impi\":\"b@x\",\"ue\":\"198.51.100.8\"}"), 1);
+	assert_int_equal(listed("{\"impi\":\"nobody@x\"}"), 0);
+	assert_int_equal(listed("{\"ue\":\"198.51.100.99\"}"), 0);
+	assert_int_equal(listed("{\"match\":\"b@\"}"), 2);
+	assert_int_equal(listed("{\"match\":\"@x\",\"limit\":3}"), 3);
+	assert_int_equal(listed("{\"match\":\"c\"}"), 0);
+}
+
+static void a_list_finds_a_public_identity(void **state)
+{
+	(void)state;
+	call("sa.offer", "{" OFFER ",\"impu\":[\"sip:a@x\",\"tel:+15550123\"],"
+			 "\"security_client\":\"" CLIENT "\"}");
+	assert_int_equal(listed("{\"match\":\"550123\"}"), 1);
+	assert_int_equal(listed("{\"match\":\"550124\"}"), 0);
+}
+
+static void a_list_has_both_ends_of_each_set_when_it_is_asked(void **state)
+{
+	const json_t *set;
+
+	(void)state;
+	register_at("a@x", "198.51.100.7", 1);
+	set = json_array_get(json_object_get(call("sa.list", "{}"), "sets"), 0);
+	assert_null(json_object_get(set, "phone"));
+	set = json_array_get(json_object_get(call("sa.list", "{\"detail\":true}"), "sets"), 0);
+	assert_int_equal(number_of(json_object_get(set, "phone"), "port_s"), 7003);
+	assert_int_equal(number_of(json_object_get(set, "pcscf"), "port_c"),
+			 world.table->sets->pcscf.port_c);
+	assert_true(json_is_array(json_object_get(set, "impu")));
+}
+
+/* A set in the tables alone: the kernel of these tests has no room for many. */
+static void add_set_at(unsigned number)
+{
+	struct sa_set *set = calloc(1, sizeof(*set));
+	char ue[20];
+
+	assert_non_null(set);
+	snprintf(ue, sizeof(ue), "10.0.%u.%u", number / 250, number % 250);
+	assert_int_equal(ip_parse(ue, &set->ue_address), 0);
+	set->listener = world.config.listeners;
+	set->impi = strdup("a@x");
+	set->impu = strdup("");
+	set->security_client = strdup("");
+	set->security_server = strdup("");
+	assert_int_equal(sa_table_add(world.table, set, ue), 0);
+}
+
+/* One filter that nothing passes must not stop the daemon for as long as there are sets. */
+static void a_list_looks_at_so_many_sets_at_a_time(void **state)
+{
+	const json_t *result;
+	char params[100];
+
+	(void)state;
+	for (unsigned i = 0; i < 10001; i++)
+		add_set_at(i);
+	result = call("sa.list", "{\"match\":\"b@\",\"limit\":1}");
+	assert_int_equal(json_array_size(json_object_get(result, "sets")), 0);
+	assert_int_equal(number_of(result, "total"), 10001);
+	snprintf(params, sizeof(params), "{\"match\":\"a@\",\"after\":\"%s\"}",
+		 text_of(result, "next"));
+	result = call("sa.list", params);
+	assert_int_equal(json_array_size(json_object_get(result, "sets")), 1);
+	assert_true(json_is_null(json_object_get(result, "next")));
+	while (world.table->sets)
+		sa_set_leave(world.table->sets);
+}
+
+/* The way through an identity and through an address has pages as well. */
+static void a_list_of_one_identity_or_address_has_pages(void **state)
+{
+	static const char *const FILTERS[] = { "\"impi\":\"a@x\"", "\"ue\":\"198.51.100.7\"" };
+
+	(void)state;
+	register_at("a@x", "198.51.100.6", 1);
+	register_at("a@x", "198.51.100.7", 2);
+	register_at("b@x", "198.51.100.7", 3);
+	register_at("b@x", "198.51.100.8", 4);
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *result;
+		char params[200], first[17];
+
+		snprintf(params, sizeof(params), "{%s,\"limit\":1}", FILTERS[i]);
+		result = call("sa.list", params);
+		snprintf(first, sizeof(first), "%s", text_of(result, "next"));
+		snprintf(params, sizeof(params), "{%s,\"after\":\"%s\"}", FILTERS[i], first);
+		result = call("sa.list", params);
+		assert_int_equal(json_array_size(json_object_get(result, "sets")), 1);
+		assert_true(json_is_null(json_object_get(result, "next")));
+		assert_string_not_equal(
+			text_of(json_array_get(json_object_get(result, "sets"), 0), "set"), first);
+	}
 }
 
 static void a_list_is_read_page_by_page(void **state)
@@ -1303,6 +1398,38 @@ static void status_counts(void **state)
 	assert_string_equal(text_of(call("daemon.version", "{}"), "version"), SECAGREED_VERSION);
 }
 
+static void stats_count_what_became_of_authentications(void **state)
+{
+	const json_t *result, *counts;
+
+	(void)state;
+	event_reset();
+	register_at("a@x", "198.51.100.7", 1);
+	register_at("b@x", "198.51.100.8", 2);
+	offer();
+	call("sa.release", "{\"impi\":\"b@x\"}");
+	fake_clock_advance_s(240); /* reg-await-auth */
+	refused_data("sa.route", "{}", "unknown_set");
+	event_emit(EVENT_SET_LOST, event_number("left_s", 1));
+	result = call("daemon.stats", "{}");
+	counts = json_object_get(result, "registrations");
+	assert_int_equal(number_of(counts, "begun"), 3);
+	assert_int_equal(number_of(counts, "confirmed"), 2);
+	assert_int_equal(number_of(counts, "failed"), 1);
+	assert_int_equal(number_of(counts, "ended"), 1);
+	assert_int_equal(number_of(result, "uptime_ms"), 240000);
+	assert_int_equal(number_of(json_object_get(result, "sets"), "current"), 1);
+	assert_int_equal(number_of(json_object_get(result, "refused"), "unknown_set"), 1);
+	counts = json_object_get(result, "requests");
+	assert_int_equal(number_of(json_object_get(counts, "sa.offer"), "done"), 3);
+	assert_int_equal(number_of(json_object_get(counts, "sa.route"), "refused"), 1);
+	assert_null(json_object_get(counts, "sa.check"));
+	counts = json_object_get(result, "alarms");
+	assert_int_equal(json_object_size(counts), 1);
+	assert_int_equal(number_of(counts, "set-lost"), 1);
+	event_reset();
+}
+
 static void an_audit_reports_what_it_found_and_mended(void **state)
 {
 	struct guards *guards;
@@ -1423,12 +1550,17 @@ int main(void)
 		TEST(E14_without_good_keys_nothing_is_made_and_nothing_lost),
 		TEST(a_temporary_set_has_no_route),
 		TEST(lists_are_filtered),
+		TEST(a_list_finds_a_public_identity),
+		TEST(a_list_has_both_ends_of_each_set_when_it_is_asked),
+		TEST(a_list_looks_at_so_many_sets_at_a_time),
+		TEST(a_list_of_one_identity_or_address_has_pages),
 		TEST(a_list_is_read_page_by_page),
 		TEST(a_set_is_shown_with_the_counters_of_its_sas),
 		TEST(headers_are_parsed_selected_from_and_compared),
 		TEST(a_request_is_decided_on_from_itself_alone),
 		TEST(a_question_that_cannot_be_decided_is_refused),
 		TEST(status_counts),
+		TEST(stats_count_what_became_of_authentications),
 		TEST(an_audit_reports_what_it_found_and_mended),
 		TEST(keys_of_a_request_are_wiped_wherever_it_fails),
 		TEST(the_watch_over_free_sees_a_key),
