@@ -10,12 +10,15 @@
 #include "daemon/notify.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* 0 bytes: nobody waits, or at an address that we do not know. */
@@ -49,6 +52,18 @@ int notify(const char *state)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+int notify_reloading(void)
+{
+	char state[64];
+	struct timespec now;
+
+	/* the time of Type=notify-reload, which tells this from an earlier one */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		 (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	return notify(state);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)

@@ -10,6 +10,9 @@
 /* Tell it @state, as "READY=1". Nobody waits: 0. Returns 0 or -errno. */
 int notify(const char *state);
 
+/* Tell it that the configuration is read anew, until the next READY=1. */
+int notify_reloading(void);
+
 /* Tell it that the loop turns, as often as it wants that, from now on and in @loop. Returns 0 and
  * the timer, which is the caller's; *@ret is NULL when nobody wants it. -ENOMEM. */
 int notify_watchdog(struct event_base *loop, struct event **ret);

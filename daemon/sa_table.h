@@ -20,6 +20,8 @@ struct sa_table {
 	struct sa_peer *peers;
 	uint64_t last_serial;
 	uint64_t count[SA_SET_GONE]; /* by state */
+	void (*gone)(const struct sa_set *set, void *arg); /* called for each that goes; or NULL */
+	void *gone_arg;
 };
 
 /* @xfrm is borrowed. Returns NULL when memory is short. */

@@ -195,6 +195,6 @@ void human_text(FILE *f, const char *text);
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_audit, ctl_methods,
 	ctl_version, ctl_monitor, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide,
-	ctl_keys, ctl_export_keys, ctl_doctor;
+	ctl_keys, ctl_export_keys, ctl_doctor, ctl_reload;
 
 #endif

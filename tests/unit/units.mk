@@ -171,3 +171,5 @@ test_conn := daemon/conn.c $(DOORS)
 test_conn_PKG := libcrypto libconfuse jansson libevent_core
 test_conn_LIBS := -losipparser2
 test_conn_LDFLAGS := -Wl,--wrap=free,--wrap=getsockopt
+test_reload := $(addprefix daemon/,reload.c notify.c) $(AUDIT) $(FAKE_WORLD)
+test_reload_PKG := libcrypto libconfuse jansson libevent_core
