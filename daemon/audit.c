@@ -326,6 +326,20 @@ void audit_free(struct audit *a)
 	free(a);
 }
 
+void audit_use(struct audit *a, const struct config *config)
+{
+	const uint64_t interval_ms = (uint64_t)config->audit_interval_s * 1000;
+	const bool changed = config->audit_interval_s != a->config->audit_interval_s;
+
+	a->config = config;
+	if (!changed || a->phase != AUDIT_IDLE || a->again)
+		return; /* end() goes by it */
+	if (interval_ms)
+		timer_arm(&a->timer, clock_monotonic_ms() + interval_ms);
+	else
+		timer_stop(&a->timer);
+}
+
 void audit_soon(struct audit *a)
 {
 	const bool waits = a->again;

@@ -28,6 +28,9 @@ struct audit_report {
 struct audit *audit_new(const struct config *config, struct sa_table *table, struct guards *guards);
 void audit_free(struct audit *audit);
 
+/* Listeners and interval are those of @config from now on. */
+void audit_use(struct audit *audit, const struct config *config);
+
 /* Something was missed: audit as soon as may be, but not every moment. */
 void audit_soon(struct audit *audit);
 

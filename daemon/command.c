@@ -144,6 +144,8 @@ const struct command COMMANDS[] = {
 	  command_daemon_stats, COMMAND_READS, { { 0 } } },
 	{ "daemon.audit", "Compare the kernel with the sets now, and mend the difference.",
 	  command_daemon_audit, COMMAND_CHANGES, { { 0 } } },
+	{ "daemon.reload", "Read the configuration anew: all of it is taken, or nothing.",
+	  command_daemon_reload, COMMAND_CHANGES, { { 0 } } },
 	{ "daemon.methods", "This list.", command_daemon_methods, COMMAND_READS, { { 0 } } },
 	{ "daemon.version", "The version.", command_daemon_version, COMMAND_READS, { { 0 } } },
 	{ 0 },
@@ -186,8 +188,8 @@ const struct config_listener *command_listener(const struct daemon *d, const jso
 	for (size_t i = 0; i < d->config->listener_count; i++) {
 		const struct config_listener *l = &d->config->listeners[i];
 
-		if (!ip_equal(&l->address, &ip))
-			continue;
+		if (!ip_equal(&l->address, &ip) || (l->leaving && found))
+			continue; /* leaving ones stand behind the others */
 		if (found) {
 			refuse(refusal, REASON_UNKNOWN_LISTENER,
 			       "several listeners have this address: name one by \"listener\"");

@@ -38,6 +38,8 @@ struct daemon {
 	struct xfrm *xfrm;
 	struct sa_table *table;
 	struct audit *audit;
+	int (*reload)(void *arg, json_t **ret, struct refusal *refusal); /* reload.h; or NULL */
+	void *reload_arg;
 	struct sip_flow *sip; /* made by the first sip.*; sip_flow_free() */
 	uint64_t started_ms;
 	uint64_t refused[REASON_COUNT];
@@ -83,7 +85,7 @@ command_fn command_agreement_parse, command_agreement_select, command_agreement_
 command_fn command_phone_explain;
 command_fn command_event_subscribe, command_event_list;
 command_fn command_daemon_status, command_daemon_stats, command_daemon_audit, command_daemon_methods,
-	command_daemon_version;
+	command_daemon_version, command_daemon_reload;
 
 /* A SIP message in @params, as "message" or, with a copy, as "message_base64". */
 struct command_message {

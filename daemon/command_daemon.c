@@ -14,12 +14,16 @@
 static json_t *listener_json(const struct config_listener *l)
 {
 	char ip[IP_TEXT_BYTES];
+	json_t *json;
 
-	return json_pack("{s:s, s:s, s:i, s:o, s:I, s:s}", "name", l->name, "address",
+	json = json_pack("{s:s, s:s, s:i, s:o, s:I, s:s}", "name", l->name, "address",
 			 ip_format(&l->address, ip), "server_port", l->server_port, "client_ports",
 			 json_sprintf("%u-%u", l->client_port_first, l->client_port_last), "reqid",
 			 (json_int_t)l->reqid, "policies",
 			 l->policies == CONFIG_POLICIES_SHARED ? "shared" : "per-set");
+	if (l->leaving)
+		json_object_set_new(json, "leaving", json_true());
+	return json;
 }
 
 static json_t *sets_json(const struct sa_table *table)
@@ -178,6 +182,15 @@ int command_daemon_audit(struct daemon *d, const json_t *params, json_t **ret,
 			 (json_int_t)r.restored_policies, "restored_guards",
 			 (json_int_t)r.restored_guards, "took_ms", (json_int_t)r.took_ms);
 	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+}
+
+int command_daemon_reload(struct daemon *d, const json_t *params, json_t **ret,
+			  struct refusal *refusal)
+{
+	(void)params;
+	if (!d->reload)
+		return refuse(refusal, REASON_INTERNAL, "this daemon has no file to read");
+	return d->reload(d->reload_arg, ret, refusal);
 }
 
 static json_t *params_json(const struct param *params)

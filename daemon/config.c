@@ -737,16 +737,26 @@ static bool ports_overlap(const struct config_listener *a, const struct config_l
 		 b->client_port_first <= a->client_port_last));
 }
 
-static int check_pair(cfg_t *cfg, const struct config_listener *a, const struct config_listener *b)
+bool config_fits(const struct config_listener *a, const struct config_listener *b, char *ret_why,
+		 size_t why_cap)
 {
 	if (ports_overlap(a, b))
-		return wrong(cfg, "server-port", "listeners \"%s\" and \"%s\" share a port",
-			     b->name, a->name);
-	if (reaches(a, b) || reaches(b, a))
-		return wrong(cfg, "server-port",
-			     "selectors = \"relaxed\" opens the ports of \"%s\" to the phones of "
-			     "\"%s\", or the other way: move them apart", b->name, a->name);
-	return 0;
+		snprintf(ret_why, why_cap, "listeners \"%s\" and \"%s\" share a port", b->name,
+			 a->name);
+	else if (reaches(a, b) || reaches(b, a))
+		snprintf(ret_why, why_cap,
+			 "selectors = \"relaxed\" opens the ports of \"%s\" to the phones of "
+			 "\"%s\", or the other way: move them apart", b->name, a->name);
+	else
+		return true;
+	return false;
+}
+
+static int check_pair(cfg_t *cfg, const struct config_listener *a, const struct config_listener *b)
+{
+	char why[256];
+
+	return config_fits(a, b, why, sizeof(why)) ? 0 : wrong(cfg, "server-port", "%s", why);
 }
 
 static int read_listeners(cfg_t *cfg, struct config *c)

@@ -52,6 +52,7 @@ struct config_timers {
 
 struct config_listener {
 	char name[CONFIG_NAME_BYTES];
+	bool leaving; /* no file's: reload.c keeps it for the sets that it has, and it takes no more */
 	struct ip_addr address;
 	uint16_t server_port;
 	uint16_t client_port_first, client_port_last;
@@ -102,6 +103,10 @@ void config_listener_default(struct config_listener *ret);
 /* The smallest aligned block of ports, a power of two long, that holds the server port and all client
  * ports: its first port, and the mask by which all its ports have the same bits. */
 uint16_t config_port_block(const struct config_listener *listener, uint16_t *ret_mask);
+
+/* Can the two stand beside each other? False: @ret_why says why not. */
+bool config_fits(const struct config_listener *a, const struct config_listener *b, char *ret_why,
+		 size_t why_cap);
 
 /* Read @path. On failure @ret is untouched and @ret_why says "file:line: what is wrong".
  * Returns 0, -ENOENT and the like (the file cannot be read), -EINVAL. */

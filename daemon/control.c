@@ -66,7 +66,8 @@ static void on_closed(struct conn *conn, void *arg)
 
 	(void)conn;
 	visitor_gone(v);
-	event_add(door->acceptor, NULL);
+	if (door->visitor_count < door->visitor_max)
+		event_add(door->acceptor, NULL);
 }
 
 static int let_in(struct door *door, int fd)
@@ -230,6 +231,21 @@ int control_open(struct event_base *loop, struct daemon *d, struct control **ret
 	event_listen(on_emitted, control);
 	*ret = control;
 	return 0;
+}
+
+void control_limit(struct control *control, unsigned max_connections)
+{
+	for (size_t i = 0; i < control->door_count; i++) {
+		struct door *door = &control->doors[i];
+
+		if (door->kind != CONN_CONTROL && door->kind != CONN_MONITOR)
+			continue;
+		door->visitor_max = max_connections;
+		if (door->visitor_count < door->visitor_max)
+			event_add(door->acceptor, NULL);
+		else
+			event_del(door->acceptor);
+	}
 }
 
 static void close_door(struct door *door)

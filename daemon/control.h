@@ -16,6 +16,9 @@ struct control;
 int control_open(struct event_base *loop, struct daemon *d, struct control **ret, char *ret_why,
 		 size_t why_cap);
 
+/* At most so many connections at the control and monitor sockets. Those that are there stay. */
+void control_limit(struct control *control, unsigned max_connections);
+
 /* Close all connections and remove the socket files. */
 void control_close(struct control *control);
 

@@ -22,10 +22,12 @@
 
 struct encap {
 	size_t count;
-	struct {
+	struct encap_at {
 		int fd;
 		struct event *reader;
-	} sockets[CONFIG_MAX_LISTENERS];
+		struct ip_addr address;
+		uint16_t port;
+	} sockets[2 * CONFIG_MAX_LISTENERS]; /* in a reload, of the listeners before and after */
 };
 
 static void throw_away(evutil_socket_t fd, short what, void *arg)
@@ -97,71 +99,111 @@ static int open_one(struct event_base *loop, const struct config_listener *l, st
 		close(fd);
 		return -ENOMEM;
 	}
-	encap->sockets[encap->count].fd = fd;
-	encap->sockets[encap->count++].reader = reader;
+	encap->sockets[encap->count++] = (struct encap_at){ fd, reader, l->address, l->encap_port };
 	return 0;
 }
 
-static bool is_served_already(const struct config *config, size_t index)
+static bool is_at(const struct encap_at *at, const struct config_listener *l)
 {
-	const struct config_listener *l = &config->listeners[index];
+	return at->port == l->encap_port && ip_equal(&at->address, &l->address);
+}
 
-	for (size_t i = 0; i < index; i++) {
-		const struct config_listener *other = &config->listeners[i];
-
-		if (other->select.udp_enc_tun && ip_equal(&other->address, &l->address) &&
-		    other->encap_port == l->encap_port)
+static bool is_served_already(const struct encap *encap, const struct config_listener *l)
+{
+	for (size_t i = 0; i < encap->count; i++) {
+		if (is_at(&encap->sockets[i], l))
 			return true;
 	}
 	return false;
 }
 
 /* When one is closed, the messages of all phones behind NATs are lost until it is open again. So the
- * service manager keeps them; not those of listeners that are gone. */
-static void keep_all(const struct encap *encap)
+ * service manager keeps them; @stale: it has others, of listeners that are gone. */
+static void keep_all(const struct encap *encap, bool stale)
 {
-	if (inherit_close_rest())
+	if (stale)
 		(void)notify_drop(NAME);
 	for (size_t i = 0; i < encap->count; i++)
 		(void)notify_keep(encap->sockets[i].fd, NAME);
+}
+
+static void close_one(struct encap *encap, size_t i)
+{
+	event_free(encap->sockets[i].reader);
+	close(encap->sockets[i].fd);
+	encap->sockets[i] = encap->sockets[--encap->count];
+}
+
+static void explain(const struct config_listener *l, int err, char *ret_why, size_t why_cap)
+{
+	snprintf(ret_why, why_cap, "listener %s: UDP port %u for UDP-enc-tun: %s%s", l->name,
+		 l->encap_port, strerror(-err),
+		 err == -EADDRINUSE ? " (an IKE daemon? take UDP-enc-tun out of modes, or choose "
+				      "another encap-port)"
+				    : "");
+}
+
+int encap_add(struct encap *encap, struct event_base *loop, const struct config *config,
+	      char *ret_why, size_t why_cap)
+{
+	const size_t before = encap->count;
+	int err = 0;
+
+	for (size_t i = 0; i < config->listener_count && !err; i++) {
+		const struct config_listener *l = &config->listeners[i];
+
+		if (!l->select.udp_enc_tun || is_served_already(encap, l))
+			continue;
+		err = open_one(loop, l, encap);
+		if (err)
+			explain(l, err, ret_why, why_cap);
+	}
+	while (err && encap->count > before)
+		close_one(encap, encap->count - 1);
+	return err;
 }
 
 int encap_open(struct event_base *loop, const struct config *config, struct encap **ret,
 	       char *ret_why, size_t why_cap)
 {
 	struct encap *encap = calloc(1, sizeof(*encap));
-	int err = encap ? 0 : -ENOMEM;
+	int err;
 
-	for (size_t i = 0; i < config->listener_count && !err; i++) {
-		const struct config_listener *l = &config->listeners[i];
-
-		if (!l->select.udp_enc_tun || is_served_already(config, i))
-			continue;
-		err = open_one(loop, l, encap);
-		if (err)
-			snprintf(ret_why, why_cap,
-				 "listener %s: UDP port %u for UDP-enc-tun: %s%s", l->name,
-				 l->encap_port, strerror(-err),
-				 err == -EADDRINUSE ? " (an IKE daemon? take UDP-enc-tun out of "
-						      "modes, or choose another encap-port)"
-						    : "");
+	if (!encap) {
+		snprintf(ret_why, why_cap, "out of memory");
+		return -ENOMEM;
 	}
+	err = encap_add(encap, loop, config, ret_why, why_cap);
 	if (err) {
 		encap_close(encap);
 		return err;
 	}
-	keep_all(encap);
+	keep_all(encap, inherit_close_rest());
 	*ret = encap;
 	return 0;
+}
+
+/* Of a listener that no longer takes phones behind a NAT, those that it has still need it. */
+void encap_trim(struct encap *encap, const struct config *config)
+{
+	const size_t before = encap->count;
+
+	for (size_t i = encap->count; i-- > 0;) {
+		bool wanted = false;
+
+		for (size_t k = 0; k < config->listener_count; k++)
+			wanted |= is_at(&encap->sockets[i], &config->listeners[k]);
+		if (!wanted)
+			close_one(encap, i);
+	}
+	keep_all(encap, encap->count < before);
 }
 
 void encap_close(struct encap *encap)
 {
 	if (!encap)
 		return;
-	for (size_t i = 0; i < encap->count; i++) {
-		event_free(encap->sockets[i].reader);
-		close(encap->sockets[i].fd);
-	}
+	while (encap->count)
+		close_one(encap, encap->count - 1);
 	free(encap);
 }

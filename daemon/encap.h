@@ -16,6 +16,14 @@ struct encap;
  * says what to do. Returns 0 or -errno. */
 int encap_open(struct event_base *loop, const struct config *config, struct encap **ret,
 	       char *ret_why, size_t why_cap);
+
+/* The same for listeners that come to those that are served already; on failure nothing is added. */
+int encap_add(struct encap *encap, struct event_base *loop, const struct config *config,
+	      char *ret_why, size_t why_cap);
+
+/* Close those that are at no listener of @config any more. */
+void encap_trim(struct encap *encap, const struct config *config);
+
 void encap_close(struct encap *encap);
 
 #endif

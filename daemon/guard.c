@@ -21,7 +21,7 @@ struct guards {
 		uint64_t undone_ms; /* when a change of it was last undone */
 		bool added;         /* by us, not taken over */
 	} *states;
-	struct xfrm_policy policies[];
+	struct xfrm_policy *policies;
 };
 
 /* Two programs that undo each other's changes must not keep the machine busy. */
@@ -50,60 +50,105 @@ static void remove_one(struct xfrm *xfrm, const struct xfrm_policy *policy)
 		event_emit(EVENT_GUARD_STAYS, event_number("index", policy->index));
 }
 
-static struct guards *guards_new(struct xfrm *xfrm, const struct config *config)
+static bool has(const struct guards *guards, const struct xfrm_policy *policy)
 {
-	const size_t max = config->listener_count * PLAN_MAX_GUARDS;
-	struct guards *guards = calloc(1, sizeof(*guards) + max * sizeof(guards->policies[0]));
-
-	if (guards)
-		guards->states = calloc(max + 1, sizeof(guards->states[0]));
-	if (!guards || !guards->states) {
-		free(guards);
-		return NULL;
+	for (size_t i = 0; i < guards->count; i++) {
+		if (xfrm_policy_equal(&guards->policies[i], policy))
+			return true;
 	}
-	guards->xfrm = xfrm;
-	return guards;
+	return false;
+}
+
+static int make_room(struct guards *guards, size_t more)
+{
+	const size_t count = guards->count + more;
+	struct guard_state *states =
+		reallocarray(guards->states, count, sizeof(guards->states[0]));
+	struct xfrm_policy *policies;
+
+	if (!states)
+		return -ENOMEM;
+	guards->states = states;
+	policies = reallocarray(guards->policies, count, sizeof(guards->policies[0]));
+	if (!policies)
+		return -ENOMEM;
+	guards->policies = policies;
+	return 0;
+}
+
+static int hold(struct guards *guards, const struct xfrm_policy *wanted,
+		struct xfrm_error *ret_error)
+{
+	struct xfrm_policy policy = *wanted;
+	struct guard_state state = { 0 };
+	int err = policy_hold(guards->xfrm, &policy, &state.added, ret_error);
+
+	if (err)
+		return err;
+	guards->states[guards->count] = state;
+	guards->policies[guards->count++] = policy;
+	return 0;
 }
 
 static int hold_all(struct guards *guards, const struct config_listener *l, char *ret_why,
 		    size_t why_cap)
 {
-	size_t left = plan_guards(l, guards->policies + guards->count);
+	struct xfrm_policy wanted[PLAN_MAX_GUARDS];
+	const size_t count = plan_guards(l, wanted);
+	int err = make_room(guards, count);
 
-	for (; left; left--, guards->count++) {
+	if (err)
+		snprintf(ret_why, why_cap, "out of memory");
+	for (size_t i = 0; i < count && !err; i++) {
 		struct xfrm_error error = { 0 };
-		int err = policy_hold(guards->xfrm, &guards->policies[guards->count],
-				      &guards->states[guards->count].added, &error);
 
-		if (!err)
+		if (has(guards, &wanted[i]))
 			continue;
-		explain(err, &error, l, ret_why, why_cap);
-		return err;
+		err = hold(guards, &wanted[i], &error);
+		if (err)
+			explain(err, &error, l, ret_why, why_cap);
 	}
-	return 0;
+	return err;
+}
+
+/* What the kernel had before us stays there. */
+static void let_go(struct guards *guards, size_t from)
+{
+	while (guards->count > from) {
+		guards->count--;
+		if (guards->states[guards->count].added)
+			remove_one(guards->xfrm, &guards->policies[guards->count]);
+	}
+}
+
+int guards_add(struct guards *guards, const struct config *config, char *ret_why, size_t why_cap)
+{
+	const size_t before = guards->count;
+	int err = 0;
+
+	for (size_t i = 0; i < config->listener_count && !err; i++)
+		err = hold_all(guards, &config->listeners[i], ret_why, why_cap);
+	if (err)
+		let_go(guards, before);
+	return err;
 }
 
 int guards_install(struct xfrm *xfrm, const struct config *config, struct guards **ret,
 		   char *ret_why, size_t why_cap)
 {
-	struct guards *guards = guards_new(xfrm, config);
-	int err = 0;
+	struct guards *guards = calloc(1, sizeof(*guards));
+	int err;
 
 	if (!guards) {
 		snprintf(ret_why, why_cap, "out of memory");
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < config->listener_count && !err; i++)
-		err = hold_all(guards, &config->listeners[i], ret_why, why_cap);
-	if (!err) {
+	guards->xfrm = xfrm;
+	err = guards_add(guards, config, ret_why, why_cap);
+	if (err)
+		guards_free(guards);
+	else
 		*ret = guards;
-		return 0;
-	}
-	for (size_t i = 0; i < guards->count; i++) {
-		if (guards->states[i].added)
-			remove_one(xfrm, &guards->policies[i]);
-	}
-	guards_free(guards);
 	return err;
 }
 
@@ -166,6 +211,21 @@ static bool is_wanted(const struct config *config, const struct xfrm_policy *pol
 	return false;
 }
 
+void guards_trim(struct guards *guards, const struct config *config)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < guards->count; i++) {
+		if (!is_wanted(config, &guards->policies[i])) {
+			remove_one(guards->xfrm, &guards->policies[i]);
+			continue;
+		}
+		guards->states[left] = guards->states[i];
+		guards->policies[left++] = guards->policies[i];
+	}
+	guards->count = left;
+}
+
 void guards_remove_past(struct xfrm *xfrm, const struct config *config,
 			const struct config_listener *past)
 {
@@ -194,5 +254,6 @@ void guards_free(struct guards *guards)
 	if (!guards)
 		return;
 	free(guards->states);
+	free(guards->policies);
 	free(guards);
 }

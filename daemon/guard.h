@@ -16,6 +16,13 @@ struct guards;
 int guards_install(struct xfrm *xfrm, const struct config *config, struct guards **ret,
 		   char *ret_why, size_t why_cap);
 
+/* The same for listeners that come to those that are guarded already. A change of listeners is this
+ * with the next ones, and then guards_trim(): no port is open in between. */
+int guards_add(struct guards *guards, const struct config *config, char *ret_why, size_t why_cap);
+
+/* Delete those that no listener of @config wants. */
+void guards_trim(struct guards *guards, const struct config *config);
+
 /* Somebody deleted a policy with this index, or (0) all of them: put back what is missing or
  * changed. Returns how many were. */
 size_t guards_restore(struct guards *guards, uint32_t index);

@@ -15,6 +15,11 @@ void log_open(enum log_target target, int level)
 		openlog("secagreed", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
+void log_set_level(int level)
+{
+	log_level = level;
+}
+
 bool log_wants(int level)
 {
 	return level <= log_level;

@@ -17,6 +17,9 @@ enum log_target {
 /* @level: LOG_ERR .. LOG_DEBUG; less urgent lines are dropped. */
 void log_open(enum log_target target, int level);
 
+/* Another level, to the same target. */
+void log_set_level(int level);
+
 bool log_wants(int level);
 
 /* "error" .. "debug" */

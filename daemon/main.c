@@ -2,7 +2,7 @@
 /*
  * secagreed: reads its configuration, gives up all rights but one, tries whether the kernel can do
  * the job, puts the guards in place, takes up the sets of the run before it, shuts itself in, and
- * serves the control socket until SIGTERM or SIGINT. Sets and guards stay in the kernel for the next
+ * serves the control socket until SIGTERM or SIGINT; SIGHUP has it read its configuration anew. Sets and guards stay in the kernel for the next
  * run; only without a store, or when asked to (--flush), does it take everything of its own out
  * again. One loop, one thread.
  */
@@ -18,12 +18,14 @@
 #include "daemon/notify.h"
 #include "daemon/privilege.h"
 #include "daemon/probe.h"
+#include "daemon/reload.h"
 #include "daemon/restore.h"
 #include "daemon/syscall_filter.h"
 #include "daemon/watch.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +52,8 @@ struct running {
 	struct upkeep *upkeep;
 	struct watch *watch;
 	struct control *control;
-	struct event *signals[2];
+	struct reload *reload;
+	struct event *signals[3];
 	struct event *watchdog;
 };
 
@@ -161,14 +164,28 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	event_base_loopexit(arg, NULL);
 }
 
+static void on_hangup(evutil_socket_t number, short what, void *arg)
+{
+	const struct running *r = arg;
+	struct refusal refusal;
+	json_t *answer;
+
+	(void)number;
+	(void)what;
+	if (r->reload && reload_run(r->reload, &answer, &refusal) == 0)
+		json_decref(answer); /* the log has it */
+}
+
 static int watch_signals(struct running *r)
 {
-	static const int NUMBERS[] = { SIGTERM, SIGINT };
+	static const int NUMBERS[] = { SIGTERM, SIGINT, SIGHUP };
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN); /* a closed terminal must not leave everything in the kernel */
-	for (size_t i = 0; i < 2; i++) {
-		r->signals[i] = evsignal_new(r->loop, NUMBERS[i], on_signal, r->loop);
+	for (size_t i = 0; i < sizeof(NUMBERS) / sizeof(NUMBERS[0]); i++) {
+		const bool hangup = NUMBERS[i] == SIGHUP;
+
+		r->signals[i] = evsignal_new(r->loop, NUMBERS[i], hangup ? on_hangup : on_signal,
+					     hangup ? (void *)r : r->loop);
 		if (!r->signals[i] || evsignal_add(r->signals[i], NULL) < 0)
 			return -ENOMEM;
 	}
@@ -267,7 +284,38 @@ static int start_sets(struct running *r, const struct config *config)
 	return 0;
 }
 
-static int start(struct running *r, const struct config *config)
+/* A daemon in the background is elsewhere. Links are left, since they may lead to another file then. */
+static int from_root(const char *path, char ret[static PATH_MAX])
+{
+	char here[PATH_MAX] = "";
+
+	if (path[0] != '/' && !getcwd(here, sizeof(here)))
+		return -errno;
+	return snprintf(ret, PATH_MAX, "%s%s%s", here, here[0] ? "/" : "", path) < PATH_MAX
+		       ? 0
+		       : -ENAMETOOLONG;
+}
+
+static int start_reload(struct running *r, const char *config_path)
+{
+	static char path[PATH_MAX];
+	const struct reload_targets targets = {
+		.loop = r->loop,
+		.daemon = &r->daemon,
+		.store = r->store,
+		.guards = r->guards,
+		.encap = r->encap,
+		.control = r->control,
+	};
+
+	if (from_root(config_path, path) == 0)
+		r->reload = reload_new(path, &targets);
+	if (!r->reload)
+		log_line(LOG_ERR, "%s: no memory, or too long a path", config_path);
+	return r->reload ? 0 : -1;
+}
+
+static int start(struct running *r, const char *config_path, const struct config *config)
 {
 	char why[512];
 
@@ -294,6 +342,8 @@ static int start(struct running *r, const struct config *config)
 	if (start_kernel(r, config) < 0)
 		return -1;
 	if (start_sets(r, config) < 0)
+		return -1;
+	if (start_reload(r, config_path) < 0)
 		return -1;
 	event_emit(EVENT_STARTED, event_text("version", SECAGREED_VERSION),
 		   event_number("listeners", config->listener_count),
@@ -364,10 +414,11 @@ static void stop(struct running *r, bool started)
 	if (started && !r->store)
 		flush(r); /* nobody would know it again */
 	sa_table_free(r->daemon.table);
+	reload_free(r->reload);
 	guards_free(r->guards);
 	store_close(r->store);
 	encap_close(r->encap);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(r->signals) / sizeof(r->signals[0]); i++) {
 		if (r->signals[i])
 			event_free(r->signals[i]);
 	}
@@ -405,7 +456,7 @@ int main(int argc, char **argv)
 	inherit_sockets();
 	if (give_up_rights(&config) < 0)
 		return EXIT_FAILURE;
-	err = start(&running, &config);
+	err = start(&running, options.config_path, &config);
 	started = !err;
 	if (started && options.flush)
 		flush(&running);

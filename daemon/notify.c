@@ -10,6 +10,7 @@
 #include "daemon/notify.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* 0 bytes: nobody waits, or at an address that we do not know. */
@@ -86,6 +88,18 @@ int notify_drop(const char *name)
 
 	snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", name);
 	return say(state, -1);
+}
+
+int notify_reloading(void)
+{
+	char state[64];
+	struct timespec now;
+
+	/* the time of Type=notify-reload, which tells this from an earlier one */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		 (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	return notify(state);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)

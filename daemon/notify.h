@@ -17,6 +17,9 @@ int notify_keep(int fd, const char *name);
 /* Have it close all that it keeps under @name. */
 int notify_drop(const char *name);
 
+/* Tell it that the configuration is read anew, until the next READY=1. */
+int notify_reloading(void);
+
 /* Tell it that the loop turns, as often as it wants that, from now on and in @loop. Returns 0 and
  * the timer, which is the caller's; *@ret is NULL when nobody wants it. -ENOMEM. */
 int notify_watchdog(struct event_base *loop, struct event **ret);

@@ -209,6 +209,10 @@ int offer_make(struct sa_table *table, const struct offer *offer, struct offer_r
 
 	if (!offer->listener->decide.sec_agree)
 		return refuse(refusal, REASON_SEC_AGREE_OFF, "sec-agree is off on this listener");
+	if (offer->listener->leaving)
+		return refuse(refusal, REASON_LISTENER_LEAVES,
+			      "listener %s is not in the configuration any more",
+			      offer->listener->name);
 	err = find_over(table, offer, &over, refusal);
 	if (err)
 		return err;

@@ -173,6 +173,16 @@ static void look_at_loopback(struct probe *p, const struct config_listener *l)
 	fclose(file);
 }
 
+unsigned probe_listener(struct xfrm *xfrm, const struct config_listener *listener,
+			void (*say)(bool fatal, const char *what, const char *advice))
+{
+	struct probe p = { .xfrm = xfrm, .say = say };
+
+	try_listener(&p, listener);
+	look_at_loopback(&p, listener);
+	return p.missing;
+}
+
 unsigned probe_kernel(struct xfrm *xfrm, const struct config *config,
 		      void (*say)(bool fatal, const char *what, const char *advice))
 {

@@ -14,4 +14,8 @@
 unsigned probe_kernel(struct xfrm *xfrm, const struct config *config,
 		      void (*say)(bool fatal, const char *what, const char *advice));
 
+/* The same for one listener, without the capability. */
+unsigned probe_listener(struct xfrm *xfrm, const struct config_listener *listener,
+			void (*say)(bool fatal, const char *what, const char *advice));
+
 #endif

@@ -45,6 +45,9 @@ static const struct {
 					VERDICT_REJECT },
 	[REASON_UNKNOWN_TRANSACTION] = { "unknown_transaction", 0, NULL, VERDICT_DISCARD },
 	[REASON_NO_STREAM] = { "no_stream", 0, NULL, VERDICT_NONE },
+	[REASON_BAD_CONFIG] = { "bad_config", 0, NULL, VERDICT_NONE },
+	[REASON_LISTENER_LEAVES] = { "listener_leaves", 503, "Service Unavailable",
+				     VERDICT_REJECT },
 	[REASON_DENIED] = { "denied", 0, NULL, VERDICT_NONE },
 	[REASON_INTERNAL] = { "internal", 500, "Server Internal Error", VERDICT_REJECT },
 };

@@ -336,6 +336,8 @@ void sa_table_remove(struct sa_set *set)
 {
 	struct sa_table *table = set->table;
 
+	if (table->gone)
+		table->gone(set, table->gone_arg);
 	for (size_t i = 0; i < set->flow_count; i++)
 		remove_flow(table, &set->flows[i]);
 	HASH_DEL(table->sets, set);

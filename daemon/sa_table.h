@@ -23,6 +23,8 @@ struct sa_table {
 	uint64_t count[SA_SET_GONE]; /* by state */
 	uint64_t changes[SA_SET_GONE][SA_SET_GONE + 1]; /* from state to state, so far */
 	struct drops drops;
+	void (*gone)(const struct sa_set *set, void *arg); /* called for each that goes; or NULL */
+	void *gone_arg;
 };
 
 /* @xfrm is borrowed. Returns NULL when memory is short. */

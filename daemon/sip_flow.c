@@ -64,6 +64,13 @@ void sip_flow_free(struct sip_flow *flow)
 	free(flow);
 }
 
+void sip_flow_use(struct sip_flow *flow, const struct config *config,
+		  const struct config_listener *const *heirs)
+{
+	sip_pending_relisten(flow->pending, flow->config->listeners, heirs);
+	flow->config = config;
+}
+
 void sip_verdict_done(struct sip_verdict *verdict)
 {
 	free(verdict->message);

@@ -26,6 +26,10 @@ struct sip_flow {
 struct sip_flow *sip_flow_new(struct sa_table *table, const struct config *config);
 void sip_flow_free(struct sip_flow *flow);
 
+/* The configuration is another one, see sip_pending_relisten(). Borrowed. */
+void sip_flow_use(struct sip_flow *flow, const struct config *config,
+		  const struct config_listener *const *heirs);
+
 /* A message, and what the front end knows of it. */
 struct sip_input {
 	struct span message;

@@ -190,3 +190,15 @@ void sip_pending_answered(struct sip_pending_table *table, struct sip_pending *e
 	entry->rank = SIP_PENDING_ANSWERED;
 	enqueue(table, entry);
 }
+
+void sip_pending_relisten(struct sip_pending_table *table, const struct config_listener *before,
+			  const struct config_listener *const *heirs)
+{
+	struct sip_pending *entry, *next;
+
+	HASH_ITER(hh, table->entries, entry, next) {
+		entry->listener = heirs[entry->listener - before];
+		if (!entry->listener)
+			remove_entry(table, entry);
+	}
+}

@@ -96,6 +96,11 @@ struct sip_pending *sip_pending_find(struct sip_pending_table *table, const char
 /* Its final response has been seen. */
 void sip_pending_answered(struct sip_pending_table *table, struct sip_pending *entry);
 
+/* The listeners are others: of the old ones, which begin at @before, the n-th has become @heirs[n], or
+ * NULL: its entries go. */
+void sip_pending_relisten(struct sip_pending_table *table, const struct config_listener *before,
+			  const struct config_listener *const *heirs);
+
 size_t sip_pending_count(const struct sip_pending_table *table);
 
 #endif

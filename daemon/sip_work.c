@@ -197,6 +197,8 @@ const struct config_listener *sip_work_listener(const struct sip_work *w)
 			continue;
 		if (sip_work_is_protected_port(l, to->port))
 			return l;
+		if (l->leaving && count)
+			continue; /* they stand behind the others */
 		found = l;
 		count++;
 	}

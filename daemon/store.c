@@ -299,16 +299,20 @@ static int read_about(struct store *s)
 	return write_about(s, &key, boot);
 }
 
+static size_t map_bytes(uint32_t max_sets)
+{
+	return (size_t)max_sets * MAP_BYTES_PER_SET + MAP_BYTES_MIN;
+}
+
 /* Returns LMDB's error. */
 static int open_env(struct store *s, uint32_t max_sets)
 {
-	const size_t bytes = (size_t)max_sets * MAP_BYTES_PER_SET + MAP_BYTES_MIN;
 	MDB_txn *txn;
 	int err = mdb_env_create(&s->env);
 
 	if (err)
 		return err;
-	err = mdb_env_set_mapsize(s->env, bytes);
+	err = mdb_env_set_mapsize(s->env, map_bytes(max_sets));
 	if (!err)
 		err = mdb_env_open(s->env, s->path, FLAGS, 0600);
 	if (!err)
@@ -416,6 +420,11 @@ void store_close(struct store *s)
 	if (s->dir_fd >= 0)
 		close(s->dir_fd);
 	free(s);
+}
+
+int store_resize(struct store *s, uint32_t max_sets)
+{
+	return s ? errno_of(mdb_env_set_mapsize(s->env, map_bytes(max_sets))) : 0;
 }
 
 void store_remove(struct store *s)

@@ -21,6 +21,9 @@ int store_open(const char *dir, uint32_t max_sets, struct store **ret, char *ret
 	       size_t why_cap);
 void store_close(struct store *store);
 
+/* Room for so many. Returns 0, or -errno and there is the room of before. */
+int store_resize(struct store *store, uint32_t max_sets);
+
 /* Changes, which store_commit() makes all or none. @set is written as it is now: by its .serial, so
  * that records come back in the order in which the sets were made. */
 void store_put(struct store *store, const struct sa_set *set);

@@ -277,6 +277,6 @@ void progress_end(void);
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_audit, ctl_methods,
 	ctl_version, ctl_monitor, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide,
-	ctl_keys, ctl_export_keys, ctl_doctor, ctl_explain, ctl_stats, ctl_top;
+	ctl_keys, ctl_export_keys, ctl_doctor, ctl_explain, ctl_stats, ctl_top, ctl_reload;
 
 #endif

@@ -23,7 +23,7 @@
 
 static const struct ctl_command *const commands[] = {
 	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_fail,    &ctl_extend,  &ctl_release,
-	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_audit,   &ctl_doctor,
+	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_audit,   &ctl_reload, &ctl_doctor,
 	&ctl_explain, &ctl_top, &ctl_stats,
 	&ctl_methods, &ctl_version, &ctl_export_keys, &ctl_monitor, &ctl_call, &ctl_parse,
 	&ctl_select, &ctl_compare, &ctl_decide,

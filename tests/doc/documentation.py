@@ -181,6 +181,23 @@ def configured(text):
         return run(program("secagreed"), "--check-config", "--config", file.name)
 
 
+def check_reload(code, page):
+    """Each key is in the tables of reload.c, and those that wait for a restart in section RELOAD."""
+    tables = dict(re.findall(r"struct key (\w+)\[\] = \{(.*?)\n\};",
+                             manual.read("daemon", "reload.c"), re.S))
+    rows = {name: dict(re.findall(r'\{ "([\w-]+)", (\w+),', text))
+            for name, text in tables.items()}
+    sections = {section.split()[1] for section, _ in code if section.startswith("Section")}
+    same("a reload knows each key of the daemon", rows["DAEMON_KEYS"],
+         {key for section, key in code if section == "Daemon"} | sections - {"listener"})
+    same("a reload knows each key of a listener", rows["LISTENER_KEYS"],
+         {key for section, key in code if section == "Section listener"})
+    told = set(re.findall(r"[a-z]+[a-z-]+", " ".join(re.findall(
+        r"^\.Ic (.*)", "\n".join(manual.sections(page, "Sh")["RELOAD"]), re.M))))
+    waits = {key for table in rows.values() for key, when in table.items() if when != "AT_ONCE"}
+    same("secagreed.conf(5) has each key that waits for a restart", told - {"modes"}, waits)
+
+
 def check_configuration():
     source = manual.read("daemon", "config.c")
     page = manual.page("secagreed.conf.5")
@@ -189,6 +206,7 @@ def check_configuration():
     same("secagreed.conf(5) has each key of the code, and no other", told, code)
     same("the sample has each key of the code, and no other", sample, code)
     check_defaults(code, told, sample)
+    check_reload(code, page)
     check_words(source, told)
     check_algorithms(page)
     done = run(program("secagreed"), "--check-config", "-c",

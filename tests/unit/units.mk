@@ -181,3 +181,5 @@ test_drops_PKG := libconfuse
 test_phone := $(DOORS)
 test_phone_PKG := libcrypto libconfuse jansson
 test_phone_LIBS := -losipparser2
+test_reload := $(addprefix daemon/,reload.c notify.c) $(AUDIT) $(FAKE_WORLD)
+test_reload_PKG := libcrypto libconfuse jansson libevent_core
