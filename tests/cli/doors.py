@@ -310,7 +310,7 @@ def same_answers():
 # ---- events ----
 
 def come_and_go(door):
-    """Two events."""
+    """Three events."""
     made = door.json("sa.offer", **OFFER)["result"]["set"]
     door.json("sa.fail", set=made)
     return made
@@ -320,20 +320,21 @@ def events():
     with Daemon() as daemon, Door(daemon.control) as reader, Door(daemon.control) as door:
         T.equal(reader.json("event.subscribe")["result"], {"last": 0, "next": 1}, "subscribed")
         made = come_and_go(door)
-        seen = [reader.json() for _ in range(2)]
+        seen = [reader.json() for _ in range(3)]
         T.equal([(e["method"], e["params"]["seq"], e["params"]["event"], e["params"].get("to"),
-                  e["params"]["set"]) for e in seen],
-                [("event", 1, "set-made", None, made), ("event", 2, "set-state", "gone", made)],
+                  e["params"].get("set")) for e in seen],
+                [("event", 1, "offer", None, None), ("event", 2, "set-made", None, made),
+                 ("event", 3, "set-state", "gone", made)],
                 "a set comes and goes, as it happens")
         T.ok("id" not in seen[0] and CK not in json.dumps(seen), "events are notifications, no key")
         T.equal(reader.json("daemon.version")["id"], 1, "a subscriber may ask as before")
         with Door(daemon.control) as late:
             late.json("event.subscribe", since=0)
-            T.equal([late.json()["params"]["seq"] for _ in range(2)], [1, 2],
+            T.equal([late.json()["params"]["seq"] for _ in range(3)], [1, 2, 3],
                     "since: what was missed comes first")
         listed = door.json("event.list", since=0, limit=1)["result"]
         T.equal(([e["seq"] for e in listed["events"]], listed["last"], listed["lost"],
-                 listed["more"]), ([1], 2, 0, True), "event.list, page by page")
+                 listed["more"]), ([1], 3, 0, True), "event.list, page by page")
         T.equal(door.json("event.list", since=99)["result"]["events"][0]["seq"], 1,
                 "a number of an earlier run: all that is kept")
         with Door(daemon.control, command("event.subscribe")) as resp_door:
@@ -345,7 +346,7 @@ def overrun(daemon, reader, door):
     T.equal(reader.json()["params"]["event"], "refused", "a refusal is an event")
     daemon.process.send_signal(signal.SIGUSR1)
     T.equal(reader.json(), {"jsonrpc": "2.0", "method": "event.lost", "params":
-                            {"count": BURST - KEPT, "next": 4 + BURST - KEPT}},
+                            {"count": BURST - KEPT, "next": 5 + BURST - KEPT}},
             "more at once than is kept: told how many are lost")
     seen = [reader.json()["params"]["seq"] for _ in range(KEPT)]
     T.equal(seen, list(range(seen[0], seen[0] + KEPT)), "and the rest comes in order")
@@ -378,13 +379,14 @@ def monitor():
         with subprocess.Popen([CTL, "--socket", daemon.control, "monitor", "--since", "0"],
                               stdout=subprocess.PIPE, text=True) as program:
             made = come_and_go(door)
-            lines = [program.stdout.readline() for _ in range(2)]
+            lines = [program.stdout.readline() for _ in range(3)]
             program.kill()
-        T.ok(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z 1 info set-made set=%s impi=a@ims "
+        T.ok(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z 2 info set-made set=%s impi=a@ims "
                       r"ue=198.51.100.7 listener=ims alg=hmac-sha-1-96 ealg=aes-cbc prot=esp "
-                      r"mod=trans left_s=240\n$" % made, lines[0]), "monitor, for people", lines[0])
-        T.ok(" set-state set=%s " % made in lines[1] and " to=gone " in lines[1],
-             "monitor: a set goes", lines[1])
+                      r"mod=trans security_server=\".*\" left_s=240\n$" % made, lines[1]),
+             "monitor, for people", lines[1])
+        T.ok(" set-state set=%s " % made in lines[2] and " to=gone " in lines[2],
+             "monitor: a set goes", lines[2])
         daemon.process.send_signal(signal.SIGUSR1)
         with subprocess.Popen([CTL, "--socket", daemon.control, "--json", "monitor", "--since",
                                "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -262,7 +262,7 @@ def slow():
             thread = threading.Thread(target=lambda: answers_late(listener.accept()[0]))
             thread.start()
             if terminal:
-                with Terminal(CTL, "--socket", path, "audit") as t:
+                with Terminal(CTL, "--socket", path, "status") as t:
                     T.ok(t.until(b"waiting for secagreed, 2 s"),
                          "what takes more than a second says so on a terminal", t.seen)
                     late.set()
@@ -272,7 +272,7 @@ def slow():
             else:
                 timer = threading.Timer(1.5, late.set)
                 timer.start()
-                r = Run("--socket", path, "audit")
+                r = Run("--socket", path, "status")
                 T.equal((r.exit, r.out, r.err), (0, b"clean  yes\n", ""),
                         "and nowhere else, however long it takes")
             thread.join()

@@ -24,7 +24,7 @@ static void tokens_are_the_documented_ones(void **state)
 		"kernel_refused",  "store_failed",        "unknown_set",         "unknown_listener", "sec_agree_off",
 		"bad_message",
 		"bad_challenge",   "via_mismatch",        "transaction_in_use",
-		"unknown_transaction", "no_stream", "denied", "internal",
+		"unknown_transaction", "no_stream", "bad_config", "listener_leaves", "denied", "internal",
 	};
 
 	(void)state;
