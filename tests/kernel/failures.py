@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fifteen ways in which a phone, a home network or a machine goes wrong, each made with a real daemon,
-real phones and a real kernel: `secagreectl explain` or `secagreectl doctor` names the cause. TAP.
+"""Fifteen ways in which a phone, a home network or a machine goes wrong, each made with a real
+daemon, real phones and a real kernel: `secagreectl explain` or `doctor` names the cause. TAP.
 
 Modules are taken out of a virtual machine's kernel only. No SPI is free when the daemon's random
 numbers, from a library in front of libc's, are always the same: 2^32 SPIs cannot be used up.
@@ -28,6 +28,7 @@ import nat  # noqa: E402
 import pcscf  # noqa: E402
 import sip  # noqa: E402
 import sip_flow  # noqa: E402
+from control import Control  # noqa: E402
 from tap import Tap  # noqa: E402
 
 SUBSCRIBERS = 12
@@ -172,7 +173,10 @@ class Failures:
     def keys(self):
         self.bed.front_end.say("spoil missing")
         with self.failed_phone(4):
-            self.named("ck and ik missing in the 401", self.who(4), "keys_missing", "ck or ik")
+            answer = self.named("ck and ik missing in the 401", self.who(4), "keys_missing",
+                                "ck or ik")
+            self.tap.ok({"offer", "sip-refused"} == {one["event"] for one in answer["events"]},
+                        "with what the phone had offered", answer["events"])
         self.bed.front_end.say("spoil other")
         with self.phone(5):
             self.named("keys of another challenge", self.who(5), "keys_differ",
@@ -222,8 +226,7 @@ class Failures:
                                victim["dst"], "proto", "esp", "spi", str(victim["spi"]))
         self.named("an SA deleted by someone else", self.who(9), "deleted_by_another",
                    f"spi {victim['spi']}")
-        with self.bed.pcscf_host.inside():
-            self.bed.secagreectl("audit")
+        Control(self.bed.control_path).call("daemon.audit")
         self.named("and when the audit has found it", self.who(9), "deleted_by_another",
                    "before its end")
         phone.end()
