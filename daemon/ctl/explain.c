@@ -265,7 +265,8 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 }
 
 static const struct ctl_option options[] = {
-	{"who", CTL_TEXT, CTL_REQUIRED | CTL_OPERAND | CTL_LOCAL, "IMPI|ADDRESS|SET", "which phone"},
+	{"who", CTL_TEXT, CTL_REQUIRED | CTL_OPERAND | CTL_LOCAL, "PHONE",
+	 "its private identity, its address, or one of its sets"},
 	{0},
 };
 
