@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * phone.explain: all that is known of one phone. Who it is may be said by its identity, its address
- * or one of its sets; what happened is looked up by the identity where that is known, and what is known
- * of its address alone is put between. The kernel is asked now, for the sets that live.
+ * or one of its sets; what happened is looked up by the identity where that is known, and what is
+ * known of its address alone is put between. The kernel is asked now, for the sets that live.
  *
  * A phone of which nothing is known is an answer, not an error.
  */

@@ -4,10 +4,10 @@
  * of an event, the first rule that applies is the one.
  *
  * The kernel takes an arriving packet through these checks, in this order: an SA with that SPI, its
- * sequence number, its integrity; then the SA counts the packet; then the addresses and ports that the
- * SA is for, and the policy. So what failed before the count is known of each SA, and what failed
- * after it only of the whole machine: those rules say so. Of a packet without an SA nothing is known,
- * not even whose it was.
+ * sequence number, its integrity; then the SA counts the packet; then the addresses and ports that
+ * the SA is for, and the policy. So what failed before the count is known of each SA, and what
+ * failed after it only of the whole machine: those rules say so. Of a packet without an SA nothing
+ * is known, not even whose it was.
  *
  * Nothing is asked here and nothing is done about it.
  */
@@ -234,8 +234,8 @@ static void diagnose_set(const struct evidence *e, struct diagnosis *d)
 
 #define ANY NULL
 
-/* @field of an event is @is, or anything; the first rule that applies is the one. In words: what the
- * event says of itself, and the advice. No cause: nothing is said. */
+/* @field of an event is @is, or anything; the first rule that applies is the one. In words: what
+ * the event says of itself, and the advice. No cause: nothing is said. */
 static const struct {
 	const char *field, *is;
 	const char *why_has; /* a word in "why" */

@@ -22,8 +22,8 @@ struct diagnosis {
 	size_t count;
 };
 
-/* @sets: those that live, @events: what happened, both newest first. What failed before the phone was
- * last registered does not count. Nothing is found of a phone that is well. */
+/* @sets: those that live, @events: what happened, both newest first. What failed before the phone
+ * was last registered does not count. Nothing is found of a phone that is well. */
 void diagnose(const struct evidence *sets, size_t set_count,
 	      const struct event_record *const *events, size_t event_count, struct diagnosis *ret);
 

@@ -2,8 +2,8 @@
 /*
  * Threads of events: one for each IMPI, each address of a phone, and each set. An event is in up to
  * three of them and in the order of all. Each thread is in that same order, so whichever event goes
- * because memory is used up is the first of its threads: nothing is ever searched, and the cost of an
- * event does not depend on how many phones there are.
+ * because memory is used up is the first of its threads: nothing is ever searched, and the cost of
+ * an event does not depend on how many phones there are.
  *
  * A stranger who floods the P-CSCF with names pushes out what is oldest, no more; what one name
  * floods pushes out only its own. Events have no keys in them, so there are none here.

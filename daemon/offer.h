@@ -40,8 +40,8 @@ int offer_make(struct sa_table *table, const struct offer *offer, struct offer_r
 void offer_result_done(struct offer_result *result);
 
 /* Emit what the phone offered and what was thought of it; offer_make() does. Of @offer the IMPI, the
- * address, the listener and the header are read. @offered NULL: the header could not be read. What
- * a phone wrote and does not fit is cut. */
+ * address, the listener and the header are read. @offered NULL: the header was not, or could not
+ * be, read. What a phone wrote and does not fit is cut. */
 void offer_tell(const struct offer *offer, const struct ipsec3gpp *offered,
 		const struct select_result *selection, bool nat);
 

@@ -126,12 +126,10 @@ static uint64_t transaction_of(const struct answer *a)
 	return sum[0] ? sum[0] : 1;
 }
 
-static int make_set(const struct answer *a, struct offer *offer, struct sa_set **ret,
-		    struct refusal *why)
+/* All but the keys. */
+static void describe_offer(const struct answer *a, struct offer *offer)
 {
 	const struct sip_pending *entry = a->entry;
-	struct offer_result result;
-	int err;
 
 	offer->listener = entry->listener;
 	offer->impi = entry->text[SIP_PENDING_IMPI];
@@ -143,6 +141,14 @@ static int make_set(const struct answer *a, struct offer *offer, struct sa_set *
 	offer->transaction = transaction_of(a);
 	offer->security_client.line[0] = span_of(entry->text[SIP_PENDING_SECURITY_CLIENT]);
 	offer->security_client.count = *entry->text[SIP_PENDING_SECURITY_CLIENT] ? 1 : 0;
+}
+
+static int make_set(const struct answer *a, const struct offer *offer, struct sa_set **ret,
+		    struct refusal *why)
+{
+	struct offer_result result;
+	int err;
+
 	err = offer_make(a->w->flow->table, offer, &result, why);
 	if (err)
 		return err;
@@ -172,7 +178,10 @@ static int need_set(struct answer *a, struct sa_set **ret, struct refusal *why)
 		       "a challenged REGISTER that came on SAs has no Security-Client");
 		return err;
 	}
+	describe_offer(a, &offer);
 	err = read_keys(a->w, &offer, why);
+	if (err == -ECANCELED)
+		offer_tell(&offer, NULL, NULL, false);
 	if (!err)
 		err = make_set(a, &offer, ret, why);
 	explicit_bzero(offer.ck, sizeof(offer.ck));

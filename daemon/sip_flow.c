@@ -36,6 +36,7 @@ struct request {
 	bool has_auts;        /* RFC 3310 3.4 */
 	bool rejects_network; /* the challenge was not from the home network: TS 33.203 6.1.2.2 */
 	struct check_result found;
+	char verify_why[320]; /* what is wrong with its Security-Verify; "" = nothing is known */
 	const struct sa_set *refused_set; /* the set that a refusal is about */
 	struct sip_client client;
 };
@@ -201,6 +202,7 @@ static int check_protection(struct request *r, struct refusal *why)
 	r->refused_set = set_at(r->w);
 	if (why->reason != REASON_VERIFY_MISMATCH)
 		return -ECANCELED;
+	memcpy(r->verify_why, why->text, sizeof(r->verify_why));
 	r->facts.protection = DECIDE_IPSEC;
 	r->facts.verify = verify.count ? DECIDE_VERIFY_DIFFERENT : DECIDE_VERIFY_ABSENT;
 	r->facts.verify_required = true;
@@ -328,8 +330,15 @@ static void note_reason(struct request *r, const struct decision *d)
 		ret->reason = REASON_VERIFY_MISMATCH;
 	else if (d->code == 400)
 		ret->reason = REASON_BAD_HEADER;
+	else if (d->code == 494 && r->facts.client == DECIDE_CLIENT_UNUSABLE)
+		ret->reason = REASON_NO_COMMON_MECHANISM;
 	else
 		ret->has_reason = false;
+	if (d->row == 6 && r->verify_why[0])
+		memcpy(ret->why, r->verify_why, sizeof(ret->why));
+	if (ret->has_reason && ret->reason == REASON_NO_COMMON_MECHANISM)
+		snprintf(ret->why, sizeof(ret->why),
+			 "nothing that Security-Client offers is acceptable to this listener");
 	if (d->code == 400)
 		snprintf(ret->why, sizeof(ret->why), "Security-Client, line %zu, offset %zu: %s",
 			 r->client.error.line + 1, r->client.error.offset, r->client.error.why);
@@ -419,7 +428,8 @@ static int judge(struct request *r)
 		return refused(r, &why);
 	}
 	decide_request(&r->listener->decide, &r->facts, &d);
-	if (d.action == DECIDE_REPLY && is_register && r->client.lines.count)
+	if (d.action == DECIDE_REPLY && is_register &&
+	    (r->facts.client == DECIDE_CLIENT_UNUSABLE || r->facts.client == DECIDE_CLIENT_BAD))
 		tell_offer(r);
 	if (d.action == DECIDE_REPLY && is_register && r->client.nat_refused &&
 	    !r->client.has_common) {

@@ -113,7 +113,7 @@ static void print_detail(const char *list)
 	const char *end;
 
 	do {
-		char item[1024];
+		char item[4096];
 
 		end = strstr(list, "; ");
 		snprintf(item, sizeof(item), "%.*s", (int)(end ? end - list : (int)strlen(list)),
@@ -258,14 +258,15 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	if (status == CTL_YES)
 		print(result);
 	else
-		puts("The daemon knows nothing of it: no REGISTER of this phone was brought to it "
-		     "since it\nstarted, or that is long ago.");
+		puts("The daemon knows nothing of it: since it started no REGISTER of this phone was "
+		     "brought\nto it, or none that a 401 answered, or that is long ago.");
 	json_decref(result);
 	return status;
 }
 
 static const struct ctl_option options[] = {
-	{"who", CTL_TEXT, CTL_REQUIRED | CTL_OPERAND | CTL_LOCAL, "IMPI|ADDRESS|SET", "which phone"},
+	{"who", CTL_TEXT, CTL_REQUIRED | CTL_OPERAND | CTL_LOCAL, "PHONE",
+	 "its private identity, its address, or one of its sets"},
 	{0},
 };
 

@@ -6,6 +6,7 @@ Needs no kernel and no root. TAP on standard output; the program as in offline.p
 """
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -109,6 +110,11 @@ def requests():
     asked(("methods",), "daemon.methods", {})
     asked(("version",), "daemon.version", {})
     asked(("show", SET), "sa.show", {"set": SET})
+    for who, kind in ((SET, "set"), (SET.upper(), "set"), ("192.0.2.7", "ue"), ("::1", "ue"),
+                      ("a@ims.example", "impi"), (SET[1:], "impi"), (SET + "0", "impi")):
+        _, request = ask({"result": {}}, "explain", who)
+        T.equal((request["method"], request["params"]), ("phone.explain", {kind: who}),
+                f"explain: {who} is {kind}")
     asked(("call", "sa.new", '{"a":[1,{"b":null}]}'), "sa.new", {"a": [1, {"b": None}]})
     asked(("call", "daemon.status"), "daemon.status", {})
     asked(("call", "agreement.decide", '{"message":"x","protected":true}'), "agreement.decide",
@@ -385,6 +391,55 @@ out        1001  [2001:db8::1]:6100  [2001:db8::7]:any  0      0        59s     
     T.equal((r.exit, r.json, list(r.json)), (0, result, list(result)), "show --json, in order")
 
 
+def explain():
+    at = {"seq": 9, "time_ms": 1234567890123, "level": "info", "set": SET}
+    result = {"impi": "a@ims.example", "ue": "192.0.2.7",
+              "likely": [{"cause": "keys_differ", "set": SET, "text": "keys \x1b differ"},
+                         {"cause": "limit_reached", "set": None, "text": "full"}],
+              "sets": [{"set": SET, "state": "temporary", "impi": "a@ims.example", "expires_in": 7,
+                        "chosen": {"alg": "null", "ealg": "aes-gcm", "prot": "esp", "mod": "trans"},
+                        "sas": [{"direction": "in", "spi": 4096, "src": "192.0.2.7", "sport": 5003,
+                                 "dst": "192.0.2.1", "dport": 6100, "bytes": 12, "packets": 3,
+                                 "integrity_failed": 4, "replay_failed": 5},
+                                {"direction": "out", "spi": 77, "src": "192.0.2.1", "sport": 6100,
+                                 "dst": "192.0.2.7", "dport": 0, "lost": True}]}],
+              "events": [{**at, "event": "sip-refused", "verdict": "reply", "why": "no list",
+                          "reply": "494 Security Agreement Required"},
+                         {**at, "event": "refused", "method": "sa.check", "reason": "wrong_state",
+                          "why": "temporary"},
+                         {**at, "event": "offer", "listener": "ims", "security_client": "a;b=c",
+                          "considered": "x/y chosen: best; z refused: [old]"},
+                         {**at, "event": "set-danced", "steps": 3}]}
+    r, _ = ask({"result": result}, "explain", SET)
+    r.out = re.sub(rb"2009-02-1\d \d\d:\d\d:30", b"WHEN", r.out)
+    T.equal((r.exit, r.out.decode()), (0, f"""\
+a@ims.example at 192.0.2.7
+
+Likely, the likeliest first:
+  keys_differ: keys ? differ (set {SET})
+  limit_reached: full
+
+Set {SET}, temporary, for a@ims.example: null/aes-gcm, esp, trans, 7s left
+  DIRECTION  SPI   SOURCE          DESTINATION     BYTES  PACKETS  FORGED  REPLAYED  LOST
+  in         4096  192.0.2.7:5003  192.0.2.1:6100  12     3        4       5         -
+  out        77    192.0.2.1:6100  192.0.2.7:any   -      -        -       -         yes
+
+What happened, newest first:
+  WHEN  verdict on a SIP message: reply: no list; reply: 494 Security Agreement Required
+  WHEN  sa.check was refused, wrong_state: temporary
+  WHEN  the phone offered to listener ims:
+                         a;b=c
+                         x/y chosen: best
+                         z refused: [old]
+  WHEN  set-danced level=info set={SET} steps=3
+"""), "explain: causes, sets and events as sentences")
+    r, _ = ask({"result": result}, "--json", "explain", SET)
+    T.equal((r.exit, r.json), (0, result), "explain --json")
+    nothing = {"impi": None, "ue": None, "likely": [], "sets": [], "events": []}
+    r, _ = ask({"result": nothing}, "explain", "nobody")
+    T.ok(r.exit == 3 and b"knows nothing" in r.out, "explain: nothing is known, exit 3", r)
+
+
 def other_answers():
     r, _ = ask({"result": {"version": "1", "uptime_s": 200, "listeners": [
         {"name": "a", "client_ports": "6104-6107"}, {"name": "longer", "client_ports": "1-2"}]}},
@@ -497,7 +552,8 @@ def denied(path, words):
 
 def main():
     for part in (requests, check, audit, export, lists, forms, colours, slow, pages, bulk_release,
-                 bulk_release_asks, release_mistakes, show, other_answers, errors, unreachable):
+                 bulk_release_asks, release_mistakes, show, explain, other_answers, errors,
+                 unreachable):
         T.part(part)
     return T.done()
 

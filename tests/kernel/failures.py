@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fifteen ways in which a phone, a home network or a machine goes wrong, each made with a real daemon,
-real phones and a real kernel: `secagreectl explain` or `secagreectl doctor` names the cause. TAP.
+"""Fifteen ways in which a phone, a home network or a machine goes wrong, each made with a real
+daemon, real phones and a real kernel: `secagreectl explain` or `doctor` names the cause. TAP.
 
 Modules are taken out of a virtual machine's kernel only. No SPI is free when the daemon's random
 numbers, from a library in front of libc's, are always the same: 2^32 SPIs cannot be used up.
@@ -28,6 +28,7 @@ import nat  # noqa: E402
 import pcscf  # noqa: E402
 import sip  # noqa: E402
 import sip_flow  # noqa: E402
+from control import Control  # noqa: E402
 from tap import Tap  # noqa: E402
 
 SUBSCRIBERS = 12
@@ -152,7 +153,7 @@ class Failures:
     def offers(self):
         with self.failed_phone(1, "--offer", LEGACY):
             answer = self.named("only legacy algorithms offered", self.who(1),
-                                "no_agreement")
+                                "no_common_algorithm", "nothing that Security-Client offers")
         offer = next(one for one in answer["events"] if one["event"] == "offer")
         self.tap.ok("hmac-md5-96" in offer["security_client"]
                     and offer["considered"].count("not_supported") == 2,
@@ -172,7 +173,10 @@ class Failures:
     def keys(self):
         self.bed.front_end.say("spoil missing")
         with self.failed_phone(4):
-            self.named("ck and ik missing in the 401", self.who(4), "keys_missing", "ck or ik")
+            answer = self.named("ck and ik missing in the 401", self.who(4), "keys_missing",
+                                "ck or ik")
+            self.tap.ok({"offer", "sip-refused"} == {one["event"] for one in answer["events"]},
+                        "with what the phone had offered", answer["events"])
         self.bed.front_end.say("spoil other")
         with self.phone(5):
             self.named("keys of another challenge", self.who(5), "keys_differ",
@@ -189,6 +193,8 @@ class Failures:
         with self.failed_phone(7, "--mod", "trans", host=self.bed.homes[1], address="10.0.1.2"):
             answer = self.named("a phone behind a NAT without UDP-enc-tun", self.who(7),
                                 "nat_without_udp_enc_tun")
+        self.bed.in_nat("nft", "delete table ip nat")  # the other phones are not behind it
+        self.bed.in_nat("conntrack", "-F")
         self.tap.ok(answer["ue"] == nat.PUBLIC and answer["events"][0]["reply"] == "none",
                     "it is known by its public address, and got no answer", answer["events"][:2])
 
@@ -220,8 +226,7 @@ class Failures:
                                victim["dst"], "proto", "esp", "spi", str(victim["spi"]))
         self.named("an SA deleted by someone else", self.who(9), "deleted_by_another",
                    f"spi {victim['spi']}")
-        with self.bed.pcscf_host.inside():
-            self.bed.secagreectl("audit")
+        Control(self.bed.control_path).call("daemon.audit")
         self.named("and when the audit has found it", self.who(9), "deleted_by_another",
                    "before its end")
         phone.end()

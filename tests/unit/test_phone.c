@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * phone.explain: what happened to a phone is found by each of its names, with what the kernel counts
- * now and the causes that follow; and there is no key in it.
+ * phone.explain: what happened to a phone is found by each of its names, with what the kernel
+ * counts now and the causes that follow; and there is no key in it.
  */
 #include <errno.h>
 #include <setjmp.h>
