@@ -21,10 +21,11 @@ static void tokens_are_the_documented_ones(void **state)
 		"bad_header",      "no_common_mechanism", "nat_refused",      "verify_mismatch",
 		"client_mismatch", "identity_mismatch",   "wrong_state",      "flow_in_use",
 		"spi_in_use",      "spi_exhausted",       "port_exhausted",   "limit",
+		"limit_sets",      "limit_address",       "limit_impi",       "limit_contact",
 		"kernel_refused",  "store_failed",        "unknown_set",         "unknown_listener", "sec_agree_off",
 		"bad_message",
 		"bad_challenge",   "via_mismatch",        "transaction_in_use",
-		"unknown_transaction", "no_stream", "denied", "internal",
+		"unknown_transaction", "no_stream", "bad_config", "listener_leaves", "denied", "internal",
 	};
 
 	(void)state;
@@ -50,6 +51,8 @@ static void replies_are_those_of_the_standards(void **state)
 		{REASON_WRONG_STATE, VERDICT_DISCARD, 0, NULL},
 		{REASON_SPI_IN_USE, VERDICT_REJECT, 403, "Forbidden"},
 		{REASON_LIMIT, VERDICT_REJECT, 503, "Service Unavailable"},
+		{REASON_LIMIT_SETS, VERDICT_REJECT, 503, "Service Unavailable"},
+		{REASON_LISTENER_LEAVES, VERDICT_REJECT, 503, "Service Unavailable"},
 		{REASON_PORT_EXHAUSTED, VERDICT_REJECT, 503, "Service Unavailable"},
 		{REASON_STORE_FAILED, VERDICT_REJECT, 503, "Service Unavailable"},
 		{REASON_KERNEL_REFUSED, VERDICT_REJECT, 500, "Server Internal Error"},
