@@ -442,7 +442,7 @@ unsigned sa_table_count_of(const struct sa_table *table, const char *impi)
 
 unsigned sa_table_count_at(const struct sa_table *table, const struct ip_addr *address)
 {
-	const struct sa_peer *peer = find_peer(table, address);
+	const struct sa_peer *peer = sa_table_peer(table, address);
 
 	return peer ? peer->set_count : 0;
 }
@@ -468,7 +468,7 @@ struct sa_set *sa_table_yielding_of(const struct sa_table *table, const char *im
 
 struct sa_set *sa_table_yielding_at(const struct sa_table *table, const struct ip_addr *address)
 {
-	const struct sa_peer *peer = find_peer(table, address);
+	const struct sa_peer *peer = sa_table_peer(table, address);
 
 	return peer ? peer->yielding : NULL;
 }
@@ -575,7 +575,7 @@ struct sa_set *sa_table_yielding_port(const struct sa_table *table,
 	struct sa_set *found = NULL;
 
 	if (ue->dialect == IPSEC_DIALECT_RFC3329)
-		return yielding_any(find_peer(table, ue_address), l);
+		return yielding_any(sa_table_peer(table, ue_address), l);
 	for (unsigned port = l->client_port_first; port <= l->client_port_last; port++)
 		found = older(found, yielding_flow(sa_table_flow(table, &l->address, (uint16_t)port,
 								 ue_address, ue->port_s)));
