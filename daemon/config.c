@@ -56,7 +56,9 @@ void config_default(struct config *ret)
 	ret->http.mode = 0660;
 	snprintf(ret->state_dir, sizeof(ret->state_dir), "%s", CONFIG_DEFAULT_STATE);
 	ret->max_sets = 100000;
-	ret->max_connections = 64;
+	ret->max_sets_per_impi = 64;
+	ret->max_sets_per_address = 1000;
+	ret->max_connections = 256;
 	ret->audit_interval_s = 300;
 	ret->log_level = LOG_INFO;
 }
@@ -463,7 +465,9 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_STR("allow-key-export", "off", CFGF_NONE),
 	CFG_STR("state-dir", CONFIG_DEFAULT_STATE, CFGF_NONE),
 	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
-	CFG_INT_CB("max-connections", 64, CFGF_NONE, decimal),
+	CFG_INT_CB("max-sets-per-impi", 64, CFGF_NONE, decimal),
+	CFG_INT_CB("max-sets-per-address", 1000, CFGF_NONE, decimal),
+	CFG_INT_CB("max-connections", 256, CFGF_NONE, decimal),
 	CFG_INT_CB("audit-interval", 300, CFGF_NONE, decimal),
 	CFG_SEC("listener", LISTENER_OPTIONS, CFGF_TITLE | CFGF_MULTI | CFGF_NO_TITLE_DUPES),
 	CFG_BOOL(END, cfg_false, CFGF_NONE),
@@ -801,6 +805,8 @@ static int read_top(cfg_t *cfg, struct config *c)
 	    word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
 	    read_state_dir(cfg, c) < 0 ||
 	    number(cfg, "max-sets", 1, 4000000, &c->max_sets) < 0 ||
+	    number(cfg, "max-sets-per-impi", 1, 4000000, &c->max_sets_per_impi) < 0 ||
+	    number(cfg, "max-sets-per-address", 1, 4000000, &c->max_sets_per_address) < 0 ||
 	    number(cfg, "max-connections", 1, 4096, &c->max_connections) < 0 ||
 	    number(cfg, "audit-interval", 0, MAX_SECONDS, &c->audit_interval_s) < 0 ||
 	    read_socket(cfg_getsec(cfg, "socket"), &c->socket) < 0 ||

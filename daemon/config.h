@@ -84,7 +84,7 @@ struct config {
 	struct config_socket http;
 	struct ip_addr http_address; /* of the loopback; for metrics over TCP */
 	uint16_t http_port;          /* 0 = none */
-	uint32_t max_sets;
+	uint32_t max_sets, max_sets_per_impi, max_sets_per_address;
 	uint32_t max_connections;
 	char state_dir[CONFIG_DIR_BYTES]; /* "" = nothing outlives the daemon */
 	uint32_t audit_interval_s; /* 0 = no audit but those that are asked for */

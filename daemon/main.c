@@ -267,6 +267,8 @@ static int start_sets(struct running *r, const struct config *config)
 	if (open_store(r, config) < 0)
 		return -1;
 	targets.table = r->daemon.table = sa_table_new(r->daemon.xfrm, config->max_sets);
+	if (r->daemon.table)
+		sa_table_limit(r->daemon.table, config);
 	if (r->daemon.table && take_up(r, config) < 0)
 		return -1;
 	targets.guards = r->guards;

@@ -220,6 +220,13 @@ static void write_refusals(const struct metric *m, const struct daemon *d, FILE 
 			reason_token((enum reason)reason), d->refused[reason]);
 }
 
+static void write_yielded(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	for (unsigned limit = 0; limit < SA_LIMITS; limit++)
+		fprintf(out, "%s{limit=\"%s\"} %" PRIu64 "\n", m->name,
+			sa_limit_word((enum sa_limit)limit), d->table->yielded[limit]);
+}
+
 static void write_events(const struct metric *m, const struct daemon *d, FILE *out)
 {
 	(void)d;
@@ -323,6 +330,8 @@ static const struct metric METRICS[] = {
 	  "From a request that is read to its result, by method.", write_request_time },
 	{ "secagreed_refusals_total", "counter", "Requests and messages refused, by reason.",
 	  write_refusals },
+	{ "secagreed_yielded_total", "counter",
+	  "Temporary sets that gave their place to another, by limit.", write_yielded },
 	{ "secagreed_events_total", "counter",
 	  "What happened, by event; secagreed(8) explains them.", write_events },
 	{ "secagreed_netlink_datagrams_total", "counter", "Datagrams sent to the kernel.",

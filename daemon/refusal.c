@@ -30,6 +30,10 @@ static const struct {
 	[REASON_SPI_EXHAUSTED] = { "spi_exhausted", 503, "Service Unavailable", VERDICT_REJECT },
 	[REASON_PORT_EXHAUSTED] = { "port_exhausted", 503, "Service Unavailable", VERDICT_REJECT },
 	[REASON_LIMIT] = { "limit", 503, "Service Unavailable", VERDICT_REJECT },
+	[REASON_LIMIT_SETS] = { "limit_sets", 503, "Service Unavailable", VERDICT_REJECT },
+	[REASON_LIMIT_ADDRESS] = { "limit_address", 503, "Service Unavailable", VERDICT_REJECT },
+	[REASON_LIMIT_IMPI] = { "limit_impi", 503, "Service Unavailable", VERDICT_REJECT },
+	[REASON_LIMIT_CONTACT] = { "limit_contact", 503, "Service Unavailable", VERDICT_REJECT },
 	[REASON_KERNEL_REFUSED] = { "kernel_refused", 500, "Server Internal Error",
 				    VERDICT_REJECT },
 	/* a set that is not stored would be dropped at the next start */

@@ -76,6 +76,8 @@ static const struct key DAEMON_KEYS[] = {
 	{ "allow-key-export", AT_ONCE, FIELD(config, allow_key_export) },
 	{ "state-dir", AT_RESTART, FIELD(config, state_dir) },
 	{ "max-sets", AT_ONCE, FIELD(config, max_sets) },
+	{ "max-sets-per-impi", AT_ONCE, FIELD(config, max_sets_per_impi) },
+	{ "max-sets-per-address", AT_ONCE, FIELD(config, max_sets_per_address) },
 	{ "max-connections", AT_ONCE, FIELD(config, max_connections) },
 	{ "audit-interval", AT_ONCE, FIELD(config, audit_interval_s) },
 	{ 0 },
@@ -351,7 +353,7 @@ static void take(struct change *c)
 		sip_flow_use(to->daemon->sip, c->next, c->heirs);
 	audit_use(to->daemon->audit, c->next);
 	to->daemon->config = c->next;
-	table->max_sets = c->next->max_sets;
+	sa_table_limit(table, c->next);
 	log_set_level(c->next->log_level);
 	if (to->control)
 		control_limit(to->control, c->next->max_connections);

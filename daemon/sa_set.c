@@ -20,7 +20,6 @@
 #include "daemon/set_record.h"
 #include "daemon/store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,10 +47,9 @@ const char *sa_set_state_name(enum sa_set_state state)
 	return NAMES[state];
 }
 
-/* The one way from state to state; it leads forward only. */
+/* The one way from state to state; EVENTS leads forward only. */
 static void change_state(struct sa_set *set, enum sa_set_state state, const char *why)
 {
-	assert(state > set->state);
 	event_emit(EVENT_SET_STATE, event_set(set->id), event_text("impi", set->impi),
 		   event_address("ue", &set->ue_address),
 		   event_text("from", sa_set_state_name(set->state)),
@@ -59,6 +57,8 @@ static void change_state(struct sa_set *set, enum sa_set_state state, const char
 	set->table->count[set->state]--;
 	set->table->changes[set->state][state]++;
 	set->state = state;
+	if (state != SA_SET_GONE)
+		sa_table_confirm(set);
 	if (state != SA_SET_GONE)
 		set->table->count[state]++;
 }
@@ -366,6 +366,119 @@ static void due(void *arg)
 	timer_arm(&set->timer, next_look_ms(set));
 }
 
+/* ---- limits ---- */
+
+/*
+ * Whoever sends a REGISTER in clear is challenged and so gets a TEMPORARY set, whatever address and
+ * IMPI he writes into it. So where a limit is reached, such sets yield: the oldest of those that the
+ * limit counts, at the same address, of the same IMPI, or of all, goes, and the new one has its place.
+ * The more places, the longer a phone among forgers has for its answer. Nothing else ever yields: no
+ * set that is confirmed, and none that began over a living set of the same contact, since a phone that
+ * is registered made it. Where nothing yields, the new set is refused.
+ *
+ * What began over a living set is held back by no limit of address and IMPI, and the last tenth of
+ * max-sets is for it. It takes the ports of sets that yield, and one that began in clear does not
+ * replace it. So no flood keeps a registered phone from registering again; and a contact has no more
+ * than three sets.
+ */
+
+/* Who wants a new set. */
+struct newcomer {
+	const char *contact_key;
+	bool is_registered; /* it began over a living set of its contact */
+};
+
+static struct newcomer newcomer_of(const struct sa_table *table,
+				   const struct sa_set_request *request, const char *contact_key)
+{
+	const struct sa_set *over =
+		request->over_id ? sa_table_by_id(table, request->over_id) : NULL;
+
+	return (struct newcomer){
+		.contact_key = contact_key,
+		.is_registered = over && !strcmp(over->contact->key, contact_key),
+	};
+}
+
+static void yield(struct sa_set *set, enum sa_limit limit)
+{
+	char why[32];
+
+	set->table->yielded[limit]++;
+	snprintf(why, sizeof(why), "yields-%s", sa_limit_word(limit));
+	sa_set_drop(set, why);
+}
+
+/* False: @set is none. */
+static bool yields(struct sa_set *set, enum sa_limit limit)
+{
+	if (set)
+		yield(set, limit);
+	return set;
+}
+
+/* A contact has one TEMPORARY set at most. TS 33.203 7.3.1.4. */
+static int check_contact(const struct sa_table *table, const struct newcomer *who,
+			 struct refusal *refusal)
+{
+	struct sa_contact *contact = sa_table_contact(table, who->contact_key);
+	struct sa_set *earlier = sa_contact_in_state(contact, SA_SET_TEMPORARY);
+
+	if (earlier && !earlier->yields && !who->is_registered)
+		return refuse(refusal, REASON_LIMIT_CONTACT,
+			      "this contact is about to register again over a set that it has");
+	if (earlier)
+		sa_set_drop(earlier, "new-challenge");
+	contact = sa_table_contact(table, who->contact_key);
+	if (contact && contact->set_count >= MAX_SETS_PER_CONTACT)
+		return refuse(refusal, REASON_LIMIT_CONTACT, "this contact has %u sets already",
+			      contact->set_count);
+	return 0;
+}
+
+static int check_address(const struct sa_table *table, const struct ip_addr *ue,
+			 struct refusal *refusal)
+{
+	if (sa_table_count_at(table, ue) < table->max_sets_per_address ||
+	    yields(sa_table_yielding_at(table, ue), SA_LIMIT_ADDRESS))
+		return 0;
+	return refuse(refusal, REASON_LIMIT_ADDRESS,
+		      "max-sets-per-address = %u is reached at this address",
+		      table->max_sets_per_address);
+}
+
+static int check_impi(const struct sa_table *table, const char *impi, struct refusal *refusal)
+{
+	if (sa_table_count_of(table, impi) < table->max_sets_per_impi ||
+	    yields(sa_table_yielding_of(table, impi), SA_LIMIT_IMPI))
+		return 0;
+	return refuse(refusal, REASON_LIMIT_IMPI, "max-sets-per-impi = %u is reached by this IMPI",
+		      table->max_sets_per_impi);
+}
+
+static int check_all(const struct sa_table *table, bool is_registered, struct refusal *refusal)
+{
+	const uint32_t reserved = is_registered ? 0 : table->max_sets / 10;
+
+	if (HASH_COUNT(table->sets) < table->max_sets - reserved ||
+	    yields(table->yielding, SA_LIMIT_SETS))
+		return 0;
+	return refuse(refusal, REASON_LIMIT_SETS, "max-sets = %u is reached%s", table->max_sets,
+		      reserved ? ", but for what registered phones need" : "");
+}
+
+static int check_limits(const struct sa_table *table, const struct sa_set_request *request,
+			const struct newcomer *who, struct refusal *refusal)
+{
+	int err = check_contact(table, who, refusal);
+
+	if (!err && !who->is_registered)
+		err = check_address(table, &request->ue_address, refusal);
+	if (!err && !who->is_registered)
+		err = check_impi(table, request->impi, refusal);
+	return err ? err : check_all(table, who->is_registered, refusal);
+}
+
 /* ---- making one ---- */
 
 static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request *request)
@@ -394,22 +507,39 @@ static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request
 	return set;
 }
 
-static int take_port(struct sa_set *set, const struct sa_set_request *request,
-		     const char *contact_key, struct refusal *refusal)
+static int refuse_port(const struct sa_set *set, int err, struct refusal *refusal)
 {
 	const struct config_listener *l = set->listener;
-	uint16_t port;
-	int err = sa_table_take_port(set->table, l, &set->ue_address, &set->ue, request->nat,
-				     contact_key, &port);
 
 	if (err == -EEXIST)
 		return refuse(refusal, REASON_FLOW_IN_USE,
 			      "port-s %u is in use by another phone behind the same address",
 			      set->ue.port_s);
-	if (err)
-		return refuse(refusal, REASON_PORT_EXHAUSTED,
-			      "all client ports of listener %s (%u-%u) are in use by this phone",
-			      l->name, l->client_port_first, l->client_port_last);
+	return refuse(refusal, REASON_PORT_EXHAUSTED,
+		      "all client ports of listener %s (%u-%u) are in use by this phone", l->name,
+		      l->client_port_first, l->client_port_last);
+}
+
+/* One that yields on another's port_us goes for a phone that is registered alone: else who comes first
+ * has it. Each turn drops a set. */
+static int take_port(struct sa_set *set, const struct sa_set_request *request,
+		     const struct newcomer *who, struct refusal *refusal)
+{
+	const struct config_listener *l = set->listener;
+	struct sa_set *yielding;
+	uint16_t port;
+	int err;
+
+	for (;;) {
+		err = sa_table_take_port(set->table, l, &set->ue_address, &set->ue, request->nat,
+					 who->contact_key, &port);
+		if (!err)
+			break;
+		yielding = sa_table_yielding_port(set->table, l, &set->ue_address, &set->ue);
+		if (!yielding || (err == -EEXIST && !who->is_registered))
+			return refuse_port(set, err, refusal);
+		yield(yielding, SA_LIMIT_PORT);
+	}
 	switch (set->ue.dialect) {
 	case IPSEC_DIALECT_24229:
 		set->pcscf.port_s = l->server_port;
@@ -451,28 +581,36 @@ static bool refuses_return(const struct sa_set *set, const struct sa_set *living
 		sa_contact_in_state(living->contact, SA_SET_CURRENT));
 }
 
+static const struct sa_flow *flow_of_port_c(const struct sa_set *set)
+{
+	return sa_table_flow(set->table, &set->listener->address, set->listener->server_port,
+			     &set->ue_address, set->ue.port_c);
+}
+
 /* TS 33.203 7.1 rule 3: the phone's client port must not be in use. The one exception is the same
  * contact that comes unprotected, since it has lost its state: its old set goes when this one is
  * confirmed. Over a living set the answer would leave by the new SAs, which the phone has not yet. */
-static int check_flow(struct sa_set *set, const char *contact_key, struct refusal *refusal)
+static int check_flow(struct sa_set *set, const struct newcomer *who, struct refusal *refusal)
 {
 	const struct sa_flow *flow;
 
 	if (set->ue.dialect != IPSEC_DIALECT_24229)
 		return 0;
-	flow = sa_table_flow(set->table, &set->listener->address, set->listener->server_port,
-			     &set->ue_address, set->ue.port_c);
+	while ((flow = flow_of_port_c(set)) && flow->set->yields && who->is_registered)
+		yield(flow->set, SA_LIMIT_PORT);
 	if (!flow)
 		return 0;
-	if (set->over_id && !strcmp(flow->set->contact->key, contact_key))
+	if (strcmp(flow->set->contact->key, who->contact_key) != 0)
+		return refuse(refusal, REASON_FLOW_IN_USE, "port-c %u is in use at this address",
+			      set->ue.port_c);
+	if (set->over_id)
 		return refuse(refusal, REASON_FLOW_IN_USE,
 			      "a re-registration must change port-c; %u is that of a living set",
 			      set->ue.port_c);
-	if (!strcmp(flow->set->contact->key, contact_key) && refuses_return(set, flow->set))
+	if (refuses_return(set, flow->set))
 		return refuse(refusal, REASON_FLOW_IN_USE,
 			      "port-c %u is that of a living set of this phone", set->ue.port_c);
-	if (!strcmp(flow->set->contact->key, contact_key) &&
-	    flow->set->suite.prot == set->suite.prot && flow->set->suite.mod == set->suite.mod)
+	if (flow->set->suite.prot == set->suite.prot && flow->set->suite.mod == set->suite.mod)
 		return 0;
 	return refuse(refusal, REASON_FLOW_IN_USE,
 		      "port-c %u is in use at this address", set->ue.port_c);
@@ -510,27 +648,6 @@ static int install(struct sa_set *set, const struct keymat *keymat, struct refus
 	}
 }
 
-static int check_limits(const struct sa_table *table, const struct sa_contact *contact,
-			struct refusal *refusal)
-{
-	if (HASH_COUNT(table->sets) >= table->max_sets)
-		return refuse(refusal, REASON_LIMIT, "max-sets = %u is reached", table->max_sets);
-	if (contact && contact->set_count >= MAX_SETS_PER_CONTACT)
-		return refuse(refusal, REASON_LIMIT, "this contact has %u sets already",
-			      contact->set_count);
-	return 0;
-}
-
-/* IMPI and address, or IMPI and the name that the front end gave the contact. */
-static char *contact_key_of(const struct sa_set_request *request)
-{
-	char ip[IP_TEXT_BYTES], *key;
-	const char *contact = request->contact[0] ? request->contact
-						  : ip_format(&request->ue_address, ip);
-
-	return asprintf(&key, "%s\n%s", request->impi, contact) < 0 ? NULL : key;
-}
-
 static int refuse_store(struct refusal *refusal)
 {
 	return refuse(refusal, REASON_STORE_FAILED,
@@ -561,36 +678,57 @@ static int start_life(struct sa_set *set)
 	return keep(set);
 }
 
+/* The same request again, whose answer was lost on its way. */
+static struct sa_set *made_before(const struct sa_table *table, const struct sa_set_request *request,
+				  const char *contact_key)
+{
+	struct sa_set *earlier = sa_contact_in_state(sa_table_contact(table, contact_key),
+						     SA_SET_TEMPORARY);
+
+	return earlier && earlier->transaction && earlier->transaction == request->transaction
+		       ? earlier
+		       : NULL;
+}
+
+/* Chosen and in the kernel, and in no table. */
+static int build(struct sa_table *table, const struct sa_set_request *request,
+		 const struct newcomer *who, const struct keymat *keymat, struct sa_set **ret,
+		 struct refusal *refusal)
+{
+	struct sa_set *set = set_of(table, request);
+	int err;
+
+	if (!set)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	err = check_flow(set, who, refusal);
+	if (!err)
+		err = take_port(set, request, who, refusal);
+	if (!err)
+		err = install(set, keymat, refusal);
+	if (err)
+		free_set(set);
+	else
+		*ret = set;
+	return err;
+}
+
 static int make(struct sa_table *table, const struct sa_set_request *request,
 		const char *contact_key, const struct keymat *keymat, struct sa_set **ret,
 		struct refusal *refusal)
 {
-	struct sa_contact *contact = sa_table_contact(table, contact_key);
-	struct sa_set *earlier = sa_contact_in_state(contact, SA_SET_TEMPORARY);
-	struct sa_set *set;
+	const struct newcomer who = newcomer_of(table, request, contact_key);
+	struct sa_set *set = made_before(table, request, contact_key);
 	int err;
 
-	if (earlier && earlier->transaction && earlier->transaction == request->transaction) {
-		*ret = earlier;
+	if (set) {
+		*ret = set;
 		return 0;
 	}
-	if (earlier)
-		sa_set_drop(earlier, "new-challenge");
-	err = check_limits(table, sa_table_contact(table, contact_key), refusal);
+	err = check_limits(table, request, &who, refusal);
+	if (!err)
+		err = build(table, request, &who, keymat, &set, refusal);
 	if (err)
 		return err;
-	set = set_of(table, request);
-	if (!set)
-		return refuse(refusal, REASON_INTERNAL, "out of memory");
-	err = check_flow(set, contact_key, refusal);
-	if (!err)
-		err = take_port(set, request, contact_key, refusal);
-	if (!err)
-		err = install(set, keymat, refusal);
-	if (err) {
-		free_set(set);
-		return err;
-	}
 	if (sa_table_add(table, set, contact_key) < 0) {
 		sa_kernel_remove(set);
 		release_spis(set);
@@ -608,7 +746,7 @@ static int make(struct sa_table *table, const struct sa_set_request *request,
 int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 		  struct sa_set **ret, struct refusal *refusal)
 {
-	char *contact_key = contact_key_of(request);
+	char *contact_key = sa_contact_key(request->impi, &request->ue_address, request->contact);
 	struct keymat keymat;
 	int err;
 

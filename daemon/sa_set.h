@@ -46,12 +46,13 @@ struct sa_flow {
 struct sa_identity {
 	char *impi;
 	struct sa_contact *contacts;
+	unsigned set_count;
 	UT_hash_handle hh;
 };
 
-/* A phone's registered contact: an IMPI at one address, or what the front end tells apart by name. */
+/* A phone's registered contact: an IMPI at one address, where the front end may tell several apart. */
 struct sa_contact {
-	char *key; /* the IMPI, a line feed, and the address or the name */
+	char *key; /* sa_contact_key() */
 	struct sa_identity *identity;
 	struct sa_contact *prev, *next; /* of the identity */
 	struct sa_set *sets;
@@ -63,6 +64,8 @@ struct sa_contact {
 struct sa_peer {
 	uint8_t address[16];
 	struct sa_set *sets;
+	struct sa_set *yielding; /* the oldest first */
+	unsigned set_count;
 	unsigned next_port; /* where the search for a port_pc starts */
 	UT_hash_handle hh;
 };
@@ -105,6 +108,8 @@ struct sa_set {
 	size_t flow_count;
 	struct sa_set *contact_prev, *contact_next;
 	struct sa_set *peer_prev, *peer_next;
+	bool yields; /* TEMPORARY, and anybody's to make: it is in these two lists */
+	struct sa_set *yield_prev, *yield_next, *peer_yield_prev, *peer_yield_next;
 	UT_hash_handle hh;
 };
 
@@ -122,7 +127,8 @@ struct sa_set_request {
 
 /* Make a TEMPORARY set: SPIs and port chosen, SAs in the kernel (one datagram where the listener's
  * guards serve it), stored, reg-await-auth running. An earlier TEMPORARY set of the same contact
- * goes first; with the same @transaction (not 0) it is returned instead: a retransmission.
+ * goes first; with the same @transaction (not 0) it is returned instead: a retransmission. Where a
+ * limit is reached, other TEMPORARY sets may go.
  * Nothing is left behind on failure. Returns 0, -ECANCELED (see @refusal). TS 33.203 7.2. */
 int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 		  struct sa_set **ret, struct refusal *refusal);

@@ -7,6 +7,7 @@
 #include "daemon/sa_table.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -20,12 +21,32 @@ struct sa_table *sa_table_new(struct xfrm *xfrm, uint32_t max_sets)
 		return NULL;
 	table->xfrm = xfrm;
 	table->max_sets = max_sets;
+	table->max_sets_per_impi = table->max_sets_per_address = UINT32_MAX;
 	table->spis = spi_pool_new();
 	if (!table->spis) {
 		free(table);
 		return NULL;
 	}
 	return table;
+}
+
+void sa_table_limit(struct sa_table *table, const struct config *config)
+{
+	table->max_sets = config->max_sets;
+	table->max_sets_per_impi = config->max_sets_per_impi;
+	table->max_sets_per_address = config->max_sets_per_address;
+}
+
+const char *sa_limit_word(enum sa_limit limit)
+{
+	static const char *const WORDS[SA_LIMITS] = {
+		[SA_LIMIT_SETS] = "sets",
+		[SA_LIMIT_ADDRESS] = "address",
+		[SA_LIMIT_IMPI] = "impi",
+		[SA_LIMIT_PORT] = "port",
+	};
+
+	return WORDS[limit];
 }
 
 void sa_table_drop_all(struct sa_table *table, const char *why)
@@ -142,6 +163,22 @@ static void set_flows(struct sa_set *set)
 }
 
 /* ---- contacts and peers ---- */
+
+char *sa_contact_key(const char *impi, const struct ip_addr *address, const char *name)
+{
+	char ip[IP_TEXT_BYTES], *key;
+
+	if (asprintf(&key, "%s\n%s%s%s", impi, ip_format(address, ip), name[0] ? " " : "", name) < 0)
+		return NULL;
+	return key;
+}
+
+const char *sa_contact_name(const struct sa_contact *contact)
+{
+	const char *space = strchr(strrchr(contact->key, '\n'), ' ');
+
+	return space ? space + 1 : "";
+}
 
 struct sa_contact *sa_table_contact(const struct sa_table *table, const char *key)
 {
@@ -296,6 +333,38 @@ static unsigned next_port_after(const struct sa_set *set)
 	return port - set->listener->client_port_first + 1U;
 }
 
+/* Began it over a living set of the same contact, then a phone that is registered made it. Else it is
+ * anybody's, also when it began over a set of the IMPI's other contacts: those are without number. */
+static bool is_anybodys(const struct sa_set *set)
+{
+	const struct sa_set *over = set->over_id ? sa_table_by_id(set->table, set->over_id) : NULL;
+
+	return set->state == SA_SET_TEMPORARY && (!over || over->contact != set->contact);
+}
+
+static void enter_lists(struct sa_table *table, struct sa_set *set)
+{
+	DL_APPEND2(set->contact->sets, set, contact_prev, contact_next);
+	set->contact->set_count++;
+	set->contact->identity->set_count++;
+	DL_APPEND2(set->peer->sets, set, peer_prev, peer_next);
+	set->peer->set_count++;
+	set->yields = is_anybodys(set);
+	if (!set->yields)
+		return;
+	DL_APPEND2(table->yielding, set, yield_prev, yield_next);
+	DL_APPEND2(set->peer->yielding, set, peer_yield_prev, peer_yield_next);
+}
+
+void sa_table_confirm(struct sa_set *set)
+{
+	if (!set->yields)
+		return;
+	DL_DELETE2(set->table->yielding, set, yield_prev, yield_next);
+	DL_DELETE2(set->peer->yielding, set, peer_yield_prev, peer_yield_next);
+	set->yields = false;
+}
+
 int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact_key)
 {
 	size_t added = 0;
@@ -315,9 +384,7 @@ int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact
 		if (add_flow(table, &set->flows[added]) < 0)
 			goto undo;
 	}
-	DL_APPEND2(set->contact->sets, set, contact_prev, contact_next);
-	set->contact->set_count++;
-	DL_APPEND2(set->peer->sets, set, peer_prev, peer_next);
+	enter_lists(table, set);
 	set->peer->next_port = next_port_after(set);
 	table->count[set->state]++;
 	number(table, set);
@@ -341,10 +408,13 @@ void sa_table_remove(struct sa_set *set)
 	for (size_t i = 0; i < set->flow_count; i++)
 		remove_flow(table, &set->flows[i]);
 	HASH_DEL(table->sets, set);
+	sa_table_confirm(set);
 	DL_DELETE2(set->contact->sets, set, contact_prev, contact_next);
 	set->contact->set_count--;
+	set->contact->identity->set_count--;
 	contact_unneed(table, set->contact);
 	DL_DELETE2(set->peer->sets, set, peer_prev, peer_next);
+	set->peer->set_count--;
 	peer_unneed(table, set->peer);
 }
 
@@ -359,6 +429,48 @@ struct sa_set *sa_table_by_id(const struct sa_table *table, uint64_t id)
 struct sa_set *sa_table_by_spi(const struct sa_table *table, uint32_t spi)
 {
 	return spi_owner(table->spis, spi);
+}
+
+/* ---- who yields ---- */
+
+unsigned sa_table_count_of(const struct sa_table *table, const char *impi)
+{
+	const struct sa_identity *identity = sa_table_identity(table, impi);
+
+	return identity ? identity->set_count : 0;
+}
+
+unsigned sa_table_count_at(const struct sa_table *table, const struct ip_addr *address)
+{
+	const struct sa_peer *peer = sa_table_peer(table, address);
+
+	return peer ? peer->set_count : 0;
+}
+
+static struct sa_set *older(struct sa_set *a, struct sa_set *b)
+{
+	return !a || (b && b->serial < a->serial) ? b : a;
+}
+
+struct sa_set *sa_table_yielding_of(const struct sa_table *table, const char *impi)
+{
+	const struct sa_identity *identity = sa_table_identity(table, impi);
+	const struct sa_contact *contact = identity ? identity->contacts : NULL;
+	struct sa_set *found = NULL, *set;
+
+	for (; contact; contact = contact->next) {
+		set = sa_contact_in_state(contact, SA_SET_TEMPORARY);
+		if (set && set->yields)
+			found = older(found, set);
+	}
+	return found;
+}
+
+struct sa_set *sa_table_yielding_at(const struct sa_table *table, const struct ip_addr *address)
+{
+	const struct sa_peer *peer = sa_table_peer(table, address);
+
+	return peer ? peer->yielding : NULL;
 }
 
 /* ---- client ports ---- */
@@ -432,6 +544,42 @@ int sa_table_take_port(struct sa_table *table, const struct config_listener *lis
 		}
 	}
 	return -ENOSPC;
+}
+
+static struct sa_set *yielding_flow(const struct sa_flow *flow)
+{
+	struct sa_set *found = NULL;
+
+	for (; flow; flow = flow->next) {
+		if (flow->set->yields)
+			found = older(found, flow->set);
+	}
+	return found;
+}
+
+/* A set of RFC 3329 is kept from a port by any set of that address. */
+static struct sa_set *yielding_any(const struct sa_peer *peer, const struct config_listener *l)
+{
+	struct sa_set *set = peer ? peer->yielding : NULL;
+
+	while (set && set->listener != l)
+		set = set->peer_yield_next;
+	return set;
+}
+
+struct sa_set *sa_table_yielding_port(const struct sa_table *table,
+				      const struct config_listener *l,
+				      const struct ip_addr *ue_address,
+				      const struct ipsec_endpoint *ue)
+{
+	struct sa_set *found = NULL;
+
+	if (ue->dialect == IPSEC_DIALECT_RFC3329)
+		return yielding_any(sa_table_peer(table, ue_address), l);
+	for (unsigned port = l->client_port_first; port <= l->client_port_last; port++)
+		found = older(found, yielding_flow(sa_table_flow(table, &l->address, (uint16_t)port,
+								 ue_address, ue->port_s)));
+	return found;
 }
 
 struct sa_contact *sa_table_contact_at(const struct sa_table *table, const struct config *config,

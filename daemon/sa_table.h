@@ -9,12 +9,23 @@
 #include "daemon/drops.h"
 #include "daemon/sa_set.h"
 
+/* What makes a set yield to another. */
+enum sa_limit {
+	SA_LIMIT_SETS,
+	SA_LIMIT_ADDRESS,
+	SA_LIMIT_IMPI,
+	SA_LIMIT_PORT,
+	SA_LIMITS,
+};
+
 struct sa_table {
 	struct xfrm *xfrm;
 	struct spi_pool *spis;
 	struct store *store; /* NULL: nothing outlives the daemon */
-	uint32_t max_sets;
+	uint32_t max_sets, max_sets_per_impi, max_sets_per_address;
 	struct sa_set *sets; /* in the order of creation */
+	struct sa_set *yielding; /* the oldest first */
+	uint64_t yielded[SA_LIMITS];
 	struct sa_flow *flows;
 	struct sa_identity *identities;
 	struct sa_contact *contacts;
@@ -27,8 +38,14 @@ struct sa_table {
 	void *gone_arg;
 };
 
-/* @xfrm is borrowed. Returns NULL when memory is short. */
+/* @xfrm is borrowed. No limit but @max_sets. Returns NULL when memory is short. */
 struct sa_table *sa_table_new(struct xfrm *xfrm, uint32_t max_sets);
+
+/* The limits are those of @config from now on. What is above them stays. */
+void sa_table_limit(struct sa_table *table, const struct config *config);
+
+/* "sets", "address", "impi", "port" */
+const char *sa_limit_word(enum sa_limit limit);
 
 /* Drop every set, from the kernel and from the store. */
 void sa_table_drop_all(struct sa_table *table, const char *why);
@@ -42,6 +59,18 @@ void sa_table_free(struct sa_table *table);
 int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact_key);
 void sa_table_remove(struct sa_set *set);
 
+/* It is confirmed, and yields no more. */
+void sa_table_confirm(struct sa_set *set);
+
+/* How many sets there are of @impi, or at @address. */
+unsigned sa_table_count_of(const struct sa_table *table, const char *impi);
+unsigned sa_table_count_at(const struct sa_table *table, const struct ip_addr *address);
+
+/* The oldest set of @impi, or at @address, that yields, or NULL. The first walks the sets of the IMPI,
+ * which max-sets-per-impi bounds. */
+struct sa_set *sa_table_yielding_of(const struct sa_table *table, const char *impi);
+struct sa_set *sa_table_yielding_at(const struct sa_table *table, const struct ip_addr *address);
+
 struct sa_set *sa_table_by_id(const struct sa_table *table, uint64_t id);
 
 /* By one of our SPIs. */
@@ -52,6 +81,12 @@ struct sa_contact *sa_table_contact(const struct sa_table *table, const char *ke
 
 /* The phone, or all those behind one NAT, at @address; NULL: none is. */
 struct sa_peer *sa_table_peer(const struct sa_table *table, const struct ip_addr *address);
+
+/* What names a contact, to be freed; NULL when memory is short. @name ("" = none) tells those at one
+ * address apart. The address is always part of it, so that nobody who knows the name of another
+ * phone's contact gets in the way of its registration. */
+char *sa_contact_key(const char *impi, const struct ip_addr *address, const char *name);
+const char *sa_contact_name(const struct sa_contact *contact);
 
 /* The sets on one flow, newest first; exact port first, then sets that take any port. NULL: none. */
 const struct sa_flow *sa_table_flow(const struct sa_table *table, const struct ip_addr *local,
@@ -70,6 +105,12 @@ struct sa_contact *sa_table_contact_at(const struct sa_table *table, const struc
 int sa_table_take_port(struct sa_table *table, const struct config_listener *listener,
 		       const struct ip_addr *ue_address, const struct ipsec_endpoint *ue, bool nat,
 		       const char *contact_key, uint16_t *ret_port);
+
+/* Of the sets that keep sa_table_take_port() from a port, the oldest that yields, or NULL. */
+struct sa_set *sa_table_yielding_port(const struct sa_table *table,
+				      const struct config_listener *listener,
+				      const struct ip_addr *ue_address,
+				      const struct ipsec_endpoint *ue);
 
 /* The set of a contact that a request to the phone goes over now, or NULL. TS 33.203 7.4.2a. */
 struct sa_set *sa_contact_downlink(const struct sa_contact *contact);

@@ -261,7 +261,9 @@ static int unbind(struct answer *a)
 /* What tells the device and its flow in a contact's name; NULL: it gave no instance. */
 static const char *device_of(const struct sa_contact *contact)
 {
-	return strchr(strchr(contact->key, '\n'), ' ');
+	const char *name = sa_contact_name(contact);
+
+	return name[0] && name[0] != ';' ? name : NULL;
 }
 
 /* TS 33.203 7.5: the same device registers from another address: nothing answers at the old one.

@@ -47,26 +47,19 @@ static void put_printable(struct text_out *out, struct span s)
 		text_out_printf(out, "%c", s.p[i] > ' ' && s.p[i] <= '~' ? s.p[i] : '?');
 }
 
-/* What tells the contacts of one IMPI apart (TS 33.203 6.1.0): the address, the device, the flow,
- * and whether it is for emergencies. The address is always part of it, so that nobody who knows
- * another phone's instance can get in the way of its registration. A re-registration keeps the
- * contact of the set that it came on. */
-static void name_contact(const struct sip_work *w, const struct sa_set *set,
-			 const struct sip_contact *contact, char ret[static CONTACT_BYTES])
+/* What tells the contacts of one IMPI at one address apart (TS 33.203 6.1.0): the device, the flow,
+ * and whether it is for emergencies. A re-registration keeps the contact of the set that it came on. */
+static void name_contact(const struct sa_set *set, const struct sip_contact *contact,
+			 char ret[static CONTACT_BYTES])
 {
-	char ip[IP_TEXT_BYTES];
 	struct text_out out;
 
 	text_out_init(&out, ret, CONTACT_BYTES);
 	if (set && !contact->sos) {
-		text_out_printf(&out, "%s", strchr(set->contact->key, '\n') + 1);
+		text_out_printf(&out, "%s", sa_contact_name(set->contact));
 		return;
 	}
-	text_out_printf(&out, "%s", ip_format(&w->in->source.address, ip));
-	if (contact->instance.n) {
-		text_out_printf(&out, " ");
-		put_printable(&out, contact->instance);
-	}
+	put_printable(&out, contact->instance);
 	if (contact->reg_id.n) {
 		text_out_printf(&out, ";");
 		put_printable(&out, contact->reg_id);
@@ -86,7 +79,7 @@ static void fill_texts(const struct sip_work *w, const struct sip_register_reque
 	const struct sa_set *set = request->set;
 	char name[CONTACT_BYTES];
 
-	name_contact(w, set, contact, name);
+	name_contact(set, contact, name);
 	entry->text[SIP_PENDING_KEY] = sip_work_key(w);
 	entry->text[SIP_PENDING_IMPI] = strdup(set ? set->impi : request->impi);
 	entry->text[SIP_PENDING_IMPU] = strdup(request->impu);
@@ -102,10 +95,10 @@ static struct sa_contact *find_contact(const struct sa_table *table,
 				       const struct sip_pending *entry)
 {
 	struct sa_contact *contact;
-	char *key;
+	char *key = sa_contact_key(entry->text[SIP_PENDING_IMPI], &entry->remote.address,
+				   entry->text[SIP_PENDING_CONTACT]);
 
-	if (asprintf(&key, "%s\n%s", entry->text[SIP_PENDING_IMPI],
-		     entry->text[SIP_PENDING_CONTACT]) < 0)
+	if (!key)
 		return NULL;
 	contact = sa_table_contact(table, key);
 	free(key);

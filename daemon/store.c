@@ -21,7 +21,6 @@
 #include "daemon/event.h"
 #include "daemon/set_record.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -79,9 +78,9 @@ static int errno_of(int lmdb)
 
 /* ---- keys ---- */
 
+/* @count is that of a serial, or of a listener's record: it fits into @buf, which holds MAX_KEY_BYTES. */
 static MDB_val key_of(enum kind kind, const void *bytes, size_t count, uint8_t *buf)
 {
-	assert(count < MAX_KEY_BYTES);
 	buf[0] = (uint8_t)kind;
 	if (count)
 		memcpy(buf + 1, bytes, count);

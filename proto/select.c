@@ -14,7 +14,6 @@
  */
 #include "proto/select.h"
 
-#include <assert.h>
 #include <limits.h>
 
 #define NO_RANK UINT_MAX
@@ -240,7 +239,6 @@ void select_offer(const struct ipsec3gpp *offered, const struct select_policy *p
 	struct text_out why[SEC_MAX_MECHANISMS];
 	unsigned int best_rank = NO_RANK;
 
-	assert(offered->offer_count <= SEC_MAX_MECHANISMS);
 	*ret = (struct select_result){.found = false};
 	for (size_t i = 0; i < offered->offer_count; i++) {
 		text_out_init(&why[i], ret->why[i], sizeof(ret->why[i]));

@@ -22,7 +22,7 @@ from tap import Tap  # noqa: E402
 NUMBERS = "spi-c=1001;spi-s=1002;port-c=5101;port-s=5102"
 ENTRY = f"ipsec-3gpp;alg=hmac-sha-1-96;ealg=null;{NUMBERS}"
 KEY = "00112233445566778899aabbccddeeff"
-MAX_CONNECTIONS = 64  # the default of max-connections
+MAX_CONNECTIONS = 256  # the default of max-connections
 
 
 def with_number(name, value):

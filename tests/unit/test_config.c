@@ -125,7 +125,9 @@ static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 	assert_int_equal(config.log_level, LOG_INFO);
 	assert_string_equal(config.state_dir, "/run/secagreed/state");
 	assert_int_equal(config.max_sets, 100000);
-	assert_int_equal(config.max_connections, 64);
+	assert_int_equal(config.max_sets_per_impi, 64);
+	assert_int_equal(config.max_sets_per_address, 1000);
+	assert_int_equal(config.max_connections, 256);
 	assert_int_equal(config.audit_interval_s, 300);
 	assert_false(config.allow_key_export);
 }
@@ -205,6 +207,7 @@ static void every_key_of_the_daemon_is_read(void **state)
 	(void)state;
 	assert_good("socket {\n path = \"/tmp/x.sock\"\n mode = \"0600\"\n group = \"sip\"\n}\n"
 		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n"
+		    "max-sets-per-impi = 3\nmax-sets-per-address = 4\n"
 		    "audit-interval = 0\nallow-key-export = on\nstate-dir = \"/tmp/state\"\n");
 	assert_string_equal(config.socket.path, "/tmp/x.sock");
 	assert_int_equal(config.socket.mode, 0600);
@@ -213,6 +216,8 @@ static void every_key_of_the_daemon_is_read(void **state)
 	assert_string_equal(config.state_dir, "/tmp/state");
 	assert_int_equal(config.max_sets, 5);
 	assert_int_equal(config.max_connections, 7);
+	assert_int_equal(config.max_sets_per_impi, 3);
+	assert_int_equal(config.max_sets_per_address, 4);
 	assert_int_equal(config.audit_interval_s, 0);
 	assert_true(config.allow_key_export);
 }

@@ -392,7 +392,7 @@ static void challenge(size_t itself, enum life_event event)
 	} else { /* D8: six SAs in each direction */
 		assert_int_equal(sa_set_create(world.table, &request, &set, &world.refusal),
 				 -ECANCELED);
-		assert_int_equal(world.refusal.reason, REASON_LIMIT);
+		assert_int_equal(world.refusal.reason, REASON_LIMIT_CONTACT);
 	}
 	assert_as_model();
 	assert_no_life_shorter();

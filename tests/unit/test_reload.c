@@ -267,6 +267,8 @@ static void keys_of_the_daemon_change_or_wait_for_a_restart(void **state)
 		{"log-level = \"error\"\n", "log-level", false},
 		{"allow-key-export = \"on\"\n", "allow-key-export", false},
 		{"max-sets = 7\n", "max-sets", false},
+		{"max-sets-per-impi = 7\n", "max-sets-per-impi", false},
+		{"max-sets-per-address = 7\n", "max-sets-per-address", false},
 		{"max-connections = 7\n", "max-connections", false},
 		{"audit-interval = 7\n", "audit-interval", false},
 	};

@@ -348,6 +348,22 @@ static void E11_another_address_is_another_contact(void **state)
 	world_check(true);
 }
 
+/* Or somebody who knows the name could replace the temporary set of another phone. */
+static void E11_so_it_is_when_both_have_the_same_name(void **state)
+{
+	struct sa_set_request request = world_request();
+	struct sa_set *a, *b;
+
+	(void)state;
+	request.contact = "instance";
+	a = world_create(&request);
+	request.ue_address = world_ip("198.51.100.8");
+	b = world_create(&request);
+	assert_sets(a, b, NULL);
+	assert_string_equal(sa_contact_name(a->contact), "instance");
+	world_check(true);
+}
+
 /* ---- the 200 OK ---- */
 
 static void confirming_an_initial_registration_makes_it_current_at_once(void **state)
@@ -914,19 +930,199 @@ static void a_step_of_the_clock_ends_no_set_of_ours(void **state)
 
 /* ---- limits ---- */
 
-static void max_sets_is_a_limit(void **state)
+/* Phone @number, which is at its own address and has an IMPI of its own. */
+static struct sa_set_request one_of_many(unsigned number)
 {
+	static char impi[32], address[IP_TEXT_BYTES];
 	struct sa_set_request request = world_request();
 
+	snprintf(impi, sizeof(impi), "p%u@ims.example", number);
+	snprintf(address, sizeof(address), "10.0.%u.%u", number / 250, number % 250 + 1);
+	request.impi = impi;
+	request.ue_address = world_ip(address);
+	request.ue.spi_c += 2 * number;
+	request.ue.spi_s += 2 * number;
+	return request;
+}
+
+static uint64_t offer_of(unsigned number)
+{
+	const struct sa_set_request request = one_of_many(number);
+
+	return world_create(&request)->id;
+}
+
+static void register_one(unsigned number)
+{
+	const struct sa_set_request request = one_of_many(number);
+
+	world_confirm(world_create(&request));
+}
+
+static void at_max_sets_the_oldest_that_began_in_clear_yields(void **state)
+{
+	uint64_t ids[5];
+
 	(void)state;
-	world.table->max_sets = 2;
+	world.table->max_sets = 5;
 	world_registered();
+	for (unsigned i = 0; i < 4; i++)
+		ids[i] = offer_of(i);
+	ids[4] = offer_of(4);
+	assert_false(world_has(ids[0]));
+	for (unsigned i = 1; i < 5; i++)
+		assert_true(world_has(ids[i]));
+	assert_int_equal(world.table->yielded[SA_LIMIT_SETS], 1);
+	world_check(true);
+}
+
+static void at_max_sets_nothing_confirmed_yields(void **state)
+{
+	struct sa_set_request request;
+
+	(void)state;
+	world.table->max_sets = 3;
+	for (unsigned i = 0; i < 3; i++)
+		register_one(i);
+	request = one_of_many(3);
+	world_assert_refused(&request, REASON_LIMIT_SETS);
+}
+
+static void the_last_tenth_is_for_phones_that_are_registered(void **state)
+{
+	struct sa_set *set = world_registered(), *again;
+	struct sa_set_request request;
+
+	(void)state;
+	world.table->max_sets = 20;
+	for (unsigned i = 0; i < 17; i++)
+		register_one(i);
+	request = one_of_many(17);
+	world_assert_refused(&request, REASON_LIMIT_SETS);
+	request = world_request_again(set);
+	again = world_create(&request);
+	world_confirm(again);
+	assert_int_equal(again->state, SA_SET_NEW);
+	world_check(true);
+}
+
+static void at_an_address_the_oldest_there_yields(void **state)
+{
+	struct sa_set_request request;
+	uint64_t first, elsewhere;
+
+	(void)state;
+	world.table->max_sets_per_address = 2;
+	elsewhere = offer_of(9);
 	request = world_request_nat(0);
-	world_create(&request);
+	first = world_create(&request)->id;
 	request = world_request_nat(1);
-	world_assert_refused(&request, REASON_LIMIT);
-	fake_clock_advance_s(AWAIT_AUTH);
 	world_create(&request);
+	request = world_request_nat(2);
+	world_create(&request);
+	assert_false(world_has(first));
+	assert_true(world_has(elsewhere));
+	assert_int_equal(world.table->yielded[SA_LIMIT_ADDRESS], 1);
+	world_check(true);
+}
+
+static void an_address_of_confirmed_sets_takes_no_more_but_their_own(void **state)
+{
+	struct sa_set_request request;
+	struct sa_set *set;
+
+	(void)state;
+	world.table->max_sets_per_address = 1;
+	set = world_registered();
+	request = world_request();
+	request.impi = "other@ims.example";
+	request.ue.spi_c += 10;
+	request.ue.spi_s += 10;
+	request.ue.port_c += 10;
+	request.ue.port_s += 10;
+	world_assert_refused(&request, REASON_LIMIT_ADDRESS);
+	request = world_request_again(set);
+	world_create(&request);
+}
+
+static void of_an_impi_the_oldest_yields(void **state)
+{
+	struct sa_set_request request;
+	uint64_t ids[3], other;
+
+	(void)state;
+	world.table->max_sets_per_impi = 3;
+	other = offer_of(50);
+	world_registered();
+	for (unsigned i = 0; i < 3; i++) {
+		request = one_of_many(i);
+		request.impi = WORLD_IMPI;
+		ids[i] = world_create(&request)->id;
+	}
+	assert_false(world_has(ids[0]));
+	assert_true(world_has(ids[1]) && world_has(ids[2]) && world_has(other));
+	assert_int_equal(world.table->yielded[SA_LIMIT_IMPI], 1);
+	world_check(true);
+}
+
+static void an_impi_of_confirmed_sets_takes_no_more_but_its_own(void **state)
+{
+	struct sa_set_request request = one_of_many(1);
+	struct sa_set *set = world_registered();
+
+	(void)state;
+	world.table->max_sets_per_impi = 1;
+	request.impi = WORLD_IMPI;
+	world_assert_refused(&request, REASON_LIMIT_IMPI);
+	request = world_request_again(set);
+	world_create(&request);
+}
+
+static void a_confirmed_set_yields_no_more(void **state)
+{
+	struct sa_set_request request = one_of_many(0);
+	struct sa_set *set = world_create(&request);
+
+	(void)state;
+	assert_true(set->yields);
+	assert_ptr_equal(world.table->yielding, set);
+	world_confirm(set);
+	assert_false(set->yields);
+	assert_null(world.table->yielding);
+	assert_null(set->peer->yielding);
+	request = world_request_again(set);
+	request.impi = one_of_many(0).impi;
+	request.ue_address = one_of_many(0).ue_address;
+	assert_false(world_create(&request)->yields);
+}
+
+/* Its IMPI and its address are no secrets. */
+static void a_register_in_clear_does_not_replace_what_a_registered_phone_began(void **state)
+{
+	struct sa_set *set = world_registered(), *again;
+	struct sa_set_request request = world_request_again(set), forged = world_request_again(NULL);
+
+	(void)state;
+	again = world_create(&request);
+	world_assert_refused(&forged, REASON_LIMIT_CONTACT);
+	world_confirm(again);
+	assert_int_equal(again->state, SA_SET_NEW);
+	world_create(&forged); /* until the next time */
+	request = world_request_again(again);
+	world_confirm(world_create(&request));
+	world_check(true);
+}
+
+/* A set of another contact of the same IMPI makes nobody a registered phone: there is no end of
+ * contacts. */
+static void over_a_set_of_another_contact_counts_as_in_clear(void **state)
+{
+	struct sa_set *set = world_registered();
+	struct sa_set_request request = world_request_again(set);
+
+	(void)state;
+	request.contact = "other";
+	assert_true(world_create(&request)->yields);
 }
 
 /* Rule 3 of TS 33.203 7.1 holds by the rules of confirmation: two confirmed and one to come. */
@@ -1015,27 +1211,90 @@ static void a_phone_that_lost_its_state_comes_back_with_its_old_ports(void **sta
 	world_check(true);
 }
 
+/* Phones at one address with the same port_us: each takes a client port. */
+static struct sa_set_request at_the_same_port(unsigned number)
+{
+	static char impi[32];
+	struct sa_set_request request = world_request();
+
+	snprintf(impi, sizeof(impi), "q%u@ims.example", number);
+	request.impi = impi;
+	request.ue.spi_c += 2 * (number + 1);
+	request.ue.spi_s += 2 * (number + 1);
+	request.ue.port_c = (uint16_t)(request.ue.port_c + 2 * (number + 1));
+	return request;
+}
+
 static void client_ports_run_out(void **state)
 {
-	struct sa_set_request request = world_request();
-	char impi[32];
+	struct sa_set_request request;
 
 	(void)state;
-	request.impi = impi;
 	for (unsigned i = 0; i < 4; i++) {
-		snprintf(impi, sizeof(impi), "p%u@ims.example", i);
-		request.ue.spi_c += 2;
-		request.ue.spi_s += 2;
-		request.ue.port_c += 2;
-		world_create(&request); /* all with the same port_us: one client port each */
+		request = at_the_same_port(i);
+		world_confirm(world_create(&request));
 	}
-	snprintf(impi, sizeof(impi), "p5@ims.example");
-	request.ue.spi_c += 2;
-	request.ue.spi_s += 2;
-	request.ue.port_c += 2;
+	request = at_the_same_port(4);
 	world_assert_refused(&request, REASON_PORT_EXHAUSTED);
 	request.ue.port_s += 2;
 	world_create(&request);
+	world_check(true);
+}
+
+static void of_client_ports_the_oldest_that_began_in_clear_yields(void **state)
+{
+	struct sa_set *set = world_registered();
+	struct sa_set_request request;
+	uint64_t ids[4];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		request = at_the_same_port(i);
+		ids[i] = world_create(&request)->id;
+	}
+	assert_false(world_has(ids[0]));
+	assert_true(world_has(ids[1]) && world_has(ids[2]) && world_has(ids[3]));
+	request = world_request_again(set);
+	world_confirm(world_create(&request));
+	assert_false(world_has(ids[1]));
+	assert_int_equal(world.table->yielded[SA_LIMIT_PORT], 2);
+	world_check(true);
+}
+
+static void for_a_pair_of_rfc3329_too(void **state)
+{
+	struct sa_set_request request = world_request_rfc3329(5062, 0);
+	uint64_t first = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		char impi[32];
+
+		snprintf(impi, sizeof(impi), "r%u@ims.example", i);
+		request.impi = impi;
+		request.ue.spi++;
+		if (!first)
+			first = world_create(&request)->id;
+		else
+			world_create(&request);
+	}
+	assert_false(world_has(first));
+	assert_int_equal(world_sets(), 4);
+	world_check(true);
+}
+
+/* Somebody guessed the next port_uc of a registered phone. */
+static void a_registered_phone_takes_the_client_port_of_what_began_in_clear(void **state)
+{
+	struct sa_set *set = world_registered();
+	struct sa_set_request request = world_request_again(set), forged = at_the_same_port(1);
+
+	(void)state;
+	forged.ue.port_c = request.ue.port_c;
+	forged.ue.port_s += 2;
+	world_create(&forged);
+	world_confirm(world_create(&request));
+	assert_int_equal(world.table->yielded[SA_LIMIT_PORT], 1);
 	world_check(true);
 }
 
@@ -1527,6 +1786,7 @@ int main(void)
 		TEST(requests_without_transaction_are_never_retransmissions),
 		TEST(E8_contacts_told_apart_by_name_have_sets_of_their_own),
 		TEST(E11_another_address_is_another_contact),
+		TEST(E11_so_it_is_when_both_have_the_same_name),
 		TEST(confirming_an_initial_registration_makes_it_current_at_once),
 		TEST(confirming_an_initial_registration_ends_the_contacts_other_sets),
 		TEST(confirming_a_reregistration_makes_it_new_and_the_set_it_came_over_old),
@@ -1569,13 +1829,25 @@ int main(void)
 		TEST(the_kernel_ends_a_set_a_little_later_than_we_do),
 		TEST(the_kernels_limit_is_right_after_a_step_of_the_clock),
 		TEST(a_step_of_the_clock_ends_no_set_of_ours),
-		TEST(max_sets_is_a_limit),
+		TEST(at_max_sets_the_oldest_that_began_in_clear_yields),
+		TEST(at_max_sets_nothing_confirmed_yields),
+		TEST(the_last_tenth_is_for_phones_that_are_registered),
+		TEST(at_an_address_the_oldest_there_yields),
+		TEST(an_address_of_confirmed_sets_takes_no_more_but_their_own),
+		TEST(of_an_impi_the_oldest_yields),
+		TEST(an_impi_of_confirmed_sets_takes_no_more_but_its_own),
+		TEST(a_confirmed_set_yields_no_more),
+		TEST(a_register_in_clear_does_not_replace_what_a_registered_phone_began),
+		TEST(over_a_set_of_another_contact_counts_as_in_clear),
 		TEST(D8_a_contact_never_has_more_than_three_sets),
 		TEST(D8_the_client_port_of_another_phone_at_the_address_is_refused),
 		TEST(a_phone_that_lost_its_state_comes_back_with_its_old_ports),
 		TEST(a_phone_behind_a_nat_comes_back_with_its_old_client_port),
 		TEST(an_old_set_is_not_extended),
 		TEST(client_ports_run_out),
+		TEST(of_client_ports_the_oldest_that_began_in_clear_yields),
+		TEST(for_a_pair_of_rfc3329_too),
+		TEST(a_registered_phone_takes_the_client_port_of_what_began_in_clear),
 		TEST(an_rfc3329_set_has_its_port_for_itself),
 		TEST(an_spi_of_ours_that_the_kernel_knows_already_is_exchanged),
 		TEST(an_spi_of_the_phone_that_is_in_use_is_refused_and_leaves_nothing),

@@ -13,7 +13,7 @@ MAX_SETS = 3
 LATE_S = 2.0  # how late the daemon's timer may be on a slow machine
 NOBODY = "ffffffffffffffff"
 OFFER_MAY_FAIL = {"no_common_mechanism", "nat_refused", "flow_in_use", "spi_in_use",
-                  "port_exhausted", "limit", "kernel_refused"}
+                  "port_exhausted", "limit_contact", "kernel_refused"}
 CHECK_MAY_FAIL = {"wrong_state", "verify_mismatch", "client_mismatch", "identity_mismatch"}
 
 
@@ -34,7 +34,7 @@ class Set:
         self.state = "temporary"
         self.params = params
         self.impi = params["impi"]
-        self.contact = params["impi"], params.get("contact") or params["ue"]
+        self.contact = params["impi"], params["ue"], params.get("contact")
         self.ue, self.pcscf = params["ue"], params["pcscf"]
         self.listener = offered["listener"]
         self.over = event.get("over")
@@ -126,12 +126,14 @@ class Model:
 
     def on_offer(self, event, result, error):
         params = event["params"]
-        contact = params["impi"], params.get("contact") or params["ue"]
+        contact = params["impi"], params["ue"], params.get("contact")
         over = self.sets.get(event["over"]) if event.get("over") is not None else None
         if error:
             self._offer_refused(event, error, over)
-            for one in self.of_contact(contact, "temporary"):
-                one.may_go = True
+        for one in self.sets.values():
+            # of this contact, or one that yields a client port
+            one.may_go |= one.state == "temporary" and one.ue == params["ue"]
+        if error:
             return
         self._forget(self.of_contact(contact, "temporary"))
         one = Set(event["as"], event, result, self.after(REG_AWAIT_AUTH_S))
