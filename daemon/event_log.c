@@ -19,8 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LINE_BYTES      2048
-#define VALUE_MAX_BYTES 256 /* before escapes */
+#define LINE_BYTES      4096
+#define VALUE_MAX_BYTES 640 /* before escapes; a Security-Server has some 500 */
 #define SHORT_BYTES     24  /* of a number or a hash as text */
 #define CUT             " cut=yes"
 
