@@ -109,7 +109,7 @@ KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	tests/cli/live.py $(wildcard tests/e2e/*.py)
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
 	tests/cli/operate.py \
-	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py tests/cli/service.py \
+	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py tests/cli/service.py tests/cli/log.py \
 	tests/package.py tests/bench/instructions.py tests/analyse.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
 

@@ -61,6 +61,7 @@ void config_default(struct config *ret)
 	ret->max_connections = 256;
 	ret->audit_interval_s = 300;
 	ret->log_level = LOG_INFO;
+	ret->log_limit = 100;
 }
 
 /* libconfuse gives no error text to its caller but prints it: this is where it goes instead. And it
@@ -151,6 +152,12 @@ static int word_value(cfg_t *cfg, const char *key, const struct word *words, int
 static const struct word LOG_LEVELS[] = {
 	{ "error", LOG_ERR },   { "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
 	{ "info", LOG_INFO },   { "debug", LOG_DEBUG },     { NULL, 0 },
+};
+
+static const struct word LOG_IDENTITIES[] = {
+	{ "plain", false },
+	{ "hash", true },
+	{ NULL, 0 },
 };
 
 static const struct word POLICIES[] = {
@@ -462,6 +469,8 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_SEC("http", HTTP_OPTIONS, CFGF_NONE),
 	CFG_STR("user", "", CFGF_NONE),
 	CFG_STR("log-level", "info", CFGF_NONE),
+	CFG_STR("log-identity", "plain", CFGF_NONE),
+	CFG_INT_CB("log-limit", 100, CFGF_NONE, decimal),
 	CFG_STR("allow-key-export", "off", CFGF_NONE),
 	CFG_STR("state-dir", CONFIG_DEFAULT_STATE, CFGF_NONE),
 	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
@@ -797,13 +806,24 @@ static int read_state_dir(cfg_t *cfg, struct config *c)
 	return 0;
 }
 
+static int read_log(cfg_t *cfg, struct config *c)
+{
+	int hash;
+
+	if (word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
+	    word_value(cfg, "log-identity", LOG_IDENTITIES, &hash) < 0 ||
+	    number(cfg, "log-limit", 0, 1000000, &c->log_limit) < 0)
+		return -EINVAL;
+	c->log_identity_hash = hash;
+	return 0;
+}
+
 static int read_top(cfg_t *cfg, struct config *c)
 {
 	int allow_key_export = 0;
 
 	if (word_value(cfg, "allow-key-export", ON_OFF, &allow_key_export) < 0 ||
-	    word_value(cfg, "log-level", LOG_LEVELS, &c->log_level) < 0 ||
-	    read_state_dir(cfg, c) < 0 ||
+	    read_log(cfg, c) < 0 || read_state_dir(cfg, c) < 0 ||
 	    number(cfg, "max-sets", 1, 4000000, &c->max_sets) < 0 ||
 	    number(cfg, "max-sets-per-impi", 1, 4000000, &c->max_sets_per_impi) < 0 ||
 	    number(cfg, "max-sets-per-address", 1, 4000000, &c->max_sets_per_address) < 0 ||

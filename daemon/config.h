@@ -90,6 +90,8 @@ struct config {
 	uint32_t audit_interval_s; /* 0 = no audit but those that are asked for */
 	bool allow_key_export;
 	int log_level; /* LOG_ERR .. LOG_DEBUG of syslog.h */
+	uint32_t log_limit; /* lines of one event and reason in ten seconds; 0 = no limit */
+	bool log_identity_hash; /* private identities are not logged but as a keyed hash */
 	struct config_listener listeners[CONFIG_MAX_LISTENERS];
 	size_t listener_count;
 };

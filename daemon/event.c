@@ -8,6 +8,7 @@
  * and the numbers start again with it.
  */
 #include "daemon/event.h"
+#include "daemon/event_log.h"
 #include "daemon/log.h"
 
 #include <inttypes.h>
@@ -109,54 +110,11 @@ struct event_field event_if(bool present, struct event_field field)
 	return field;
 }
 
-/* NULL: a number. */
-static const char *text_of(const struct event_field *field)
+const char *event_field_text(const struct event_field *field)
 {
 	if (field->text)
 		return field->text;
 	return field->shown[0] ? field->shown : NULL;
-}
-
-/* ---- the log ---- */
-
-/* A text with something in it that separates fields stands in quotation marks, and cannot end them
- * itself: it may be a phone's. */
-static void put_text(FILE *f, const char *text)
-{
-	if (text[0] && !strpbrk(text, " =\"\\")) {
-		fputs(text, f);
-		return;
-	}
-	fputc('"', f);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', f);
-		fputc(*text, f);
-	}
-	fputc('"', f);
-}
-
-static void log_event(enum event_name name, const struct event_field *fields)
-{
-	char line[1024] = "";
-	FILE *f = log_wants(EVENTS[name].level) ? fmemopen(line, sizeof(line), "w") : NULL;
-
-	if (!f)
-		return;
-	for (const struct event_field *field = fields; field->name; field++) {
-		const char *text = text_of(field);
-
-		if (field->absent)
-			continue;
-		fprintf(f, " %s=", field->name);
-		if (text)
-			put_text(f, text);
-		else
-			fprintf(f, "%" PRIu64, field->number);
-	}
-	fclose(f);
-	line[sizeof(line) - 1] = '\0';
-	log_line(EVENTS[name].level, "event=%s%s", EVENTS[name].word, line);
 }
 
 /* ---- the ring ---- */
@@ -172,7 +130,7 @@ static int64_t now_ms(void)
 static void fill(struct event_record *record, const struct event_field *fields, char *texts)
 {
 	for (const struct event_field *field = fields; field->name; field++) {
-		const char *text = text_of(field);
+		const char *text = event_field_text(field);
 		size_t i;
 
 		if (field->absent)
@@ -196,7 +154,7 @@ static struct event_record *record_of(enum event_name name, const struct event_f
 		if (field->absent)
 			continue;
 		count++;
-		bytes += text_of(field) ? strlen(text_of(field)) + 1 : 0;
+		bytes += event_field_text(field) ? strlen(event_field_text(field)) + 1 : 0;
 	}
 	bytes += count * sizeof(record->fields[0]);
 	record = calloc(1, bytes);
@@ -245,7 +203,7 @@ void event_emit_fields(enum event_name name, const struct event_field *fields)
 {
 	struct event_record **place;
 
-	log_event(name, fields);
+	event_log(EVENTS[name].word, EVENTS[name].level, fields);
 	ring.total[name]++;
 	place = &ring.kept[++ring.last % EVENT_KEPT];
 	event_record_drop(*place);

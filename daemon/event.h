@@ -69,6 +69,9 @@ struct event_field event_set(uint64_t id); /* "set", 16 hexadecimal digits; none
 /* @field, or nothing. */
 struct event_field event_if(bool present, struct event_field field);
 
+/* What it says as text; NULL: it is a number. */
+const char *event_field_text(const struct event_field *field);
+
 /* event_emit(EVENT_SET_LOST, event_set(id), event_number("left_s", 5)) */
 #define event_emit(name, ...)                                                                      \
 	event_emit_fields(name, (const struct event_field[EVENT_MAX_FIELDS + 1]){ __VA_ARGS__ })

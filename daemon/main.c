@@ -12,6 +12,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/encap.h"
 #include "daemon/event.h"
+#include "daemon/event_log.h"
 #include "daemon/history.h"
 #include "daemon/inherit.h"
 #include "daemon/log.h"
@@ -330,6 +331,7 @@ static int start(struct running *r, const char *config_path, const struct config
 		return -1;
 	}
 	timer_use_loop(r->loop);
+	event_log_set(config->log_identity_hash, config->log_limit);
 	dispatch_init();
 	history_start();
 	if (watch_signals(r) < 0) {
@@ -426,6 +428,7 @@ static void stop(struct running *r, bool started)
 	}
 	xfrm_close(r->daemon.xfrm);
 	history_stop();
+	event_log_flush();
 	if (r->loop)
 		event_base_free(r->loop);
 }

@@ -11,6 +11,8 @@
  */
 #include "daemon/metrics.h"
 #include "daemon/event.h"
+#include "daemon/log.h"
+#include "daemon/log_limit.h"
 #include "daemon/sip_flow.h"
 #include "daemon/store.h"
 
@@ -235,6 +237,12 @@ static void write_events(const struct metric *m, const struct daemon *d, FILE *o
 			event_word((enum event_name)name), event_total((enum event_name)name));
 }
 
+static void write_suppressed(const struct metric *m, const struct daemon *d, FILE *out)
+{
+	(void)d;
+	fprintf(out, "%s %" PRIu64 "\n", m->name, log_limit_total() + log_lost());
+}
+
 /* ---- the kernel ---- */
 
 static void write_datagrams(const struct metric *m, const struct daemon *d, FILE *out)
@@ -334,6 +342,9 @@ static const struct metric METRICS[] = {
 	  "Temporary sets that gave their place to another, by limit.", write_yielded },
 	{ "secagreed_events_total", "counter",
 	  "What happened, by event; secagreed(8) explains them.", write_events },
+	{ "secagreed_log_suppressed_total", "counter",
+	  "Lines that the log did not take, for log-limit or a journal that is behind.",
+	  write_suppressed },
 	{ "secagreed_netlink_datagrams_total", "counter", "Datagrams sent to the kernel.",
 	  write_datagrams },
 	{ "secagreed_netlink_messages_total", "counter", "Messages in them.", write_messages },

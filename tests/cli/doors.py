@@ -51,8 +51,11 @@ class Daemon:
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(CONFIG % {"dir": self.dir.name, "port": self.port})
 
+    def spawn(self):
+        return subprocess.Popen([DAEMON, self.config], stderr=subprocess.PIPE)
+
     def __enter__(self):
-        self.process = subprocess.Popen([DAEMON, self.config], stderr=subprocess.PIPE)
+        self.process = self.spawn()
         while True:  # until it listens at its last door, or is dead
             try:
                 socket.create_connection(("127.0.0.1", self.port), LIMIT_S).close()

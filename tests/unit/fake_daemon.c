@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fake_daemon FILE: the daemon's doors and all behind them, sanitized, over the fake kernel: no
- * privileges, no XFRM. tests/cli/doors.py drives it. It ends on SIGTERM; status 1 when something
+ * fake_daemon FILE [log]: the daemon's doors and all behind them, sanitized, over the fake kernel:
+ * no privileges, no XFRM. With "log" it logs as the configuration says, and is else silent.
+ * tests/cli/doors.py drives it. It ends on SIGTERM; status 1 when something
  * was wrong with the doors. SIGUSR1 makes 5000 events at once.
  */
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 #include "daemon/control.h"
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
+#include "daemon/event_log.h"
 #include "daemon/history.h"
 #include "daemon/inherit.h"
 #include "daemon/listen.h"
@@ -81,8 +83,8 @@ int main(int argc, char **argv)
 	char why[512];
 	int err;
 
-	if (argc != 2 || config_read(argv[1], &config, why, sizeof(why)) < 0) {
-		fprintf(stderr, "fake_daemon: %s\n", argc == 2 ? why : "one argument");
+	if (argc < 2 || config_read(argv[1], &config, why, sizeof(why)) < 0) {
+		fprintf(stderr, "fake_daemon: %s\n", argc >= 2 ? why : "no configuration");
 		return 1;
 	}
 	timer_use_loop(loop);
@@ -90,6 +92,9 @@ int main(int argc, char **argv)
 	history_start();
 	inherit_sockets();
 	world_start(NULL);
+	if (argc > 2)
+		log_open(LOG_TO_STDERR, config.log_level);
+	event_log_set(config.log_identity_hash, config.log_limit);
 	d = (struct daemon){.config = &config,
 			    .xfrm = &fake_xfrm,
 			    .table = world.table,
@@ -99,6 +104,7 @@ int main(int argc, char **argv)
 	sa_table_free(world.table);
 	fake_store_reset();
 	history_stop();
+	event_log_flush();
 	event_reset();
 	event_base_free(loop);
 	return err ? 1 : 0;

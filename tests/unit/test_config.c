@@ -208,7 +208,8 @@ static void every_key_of_the_daemon_is_read(void **state)
 	assert_good("socket {\n path = \"/tmp/x.sock\"\n mode = \"0600\"\n group = \"sip\"\n}\n"
 		    "log-level = \"debug\"\nmax-sets = 5\nmax-connections = 7\n"
 		    "max-sets-per-impi = 3\nmax-sets-per-address = 4\n"
-		    "audit-interval = 0\nallow-key-export = on\nstate-dir = \"/tmp/state\"\n");
+		    "audit-interval = 0\nallow-key-export = on\nstate-dir = \"/tmp/state\"\n"
+		    "log-identity = hash\nlog-limit = 0\n");
 	assert_string_equal(config.socket.path, "/tmp/x.sock");
 	assert_int_equal(config.socket.mode, 0600);
 	assert_string_equal(config.socket.group, "sip");
@@ -220,6 +221,8 @@ static void every_key_of_the_daemon_is_read(void **state)
 	assert_int_equal(config.max_sets_per_address, 4);
 	assert_int_equal(config.audit_interval_s, 0);
 	assert_true(config.allow_key_export);
+	assert_true(config.log_identity_hash);
+	assert_int_equal(config.log_limit, 0);
 }
 
 static void http_is_shut_unless_it_is_opened(void **state)
@@ -273,6 +276,8 @@ static void every_log_level_has_its_word(void **state)
 	assert_good("log-level = notice\n");
 	assert_int_equal(config.log_level, LOG_NOTICE);
 	assert_bad("log-level = loud\n", 1, "error, warning, notice, info, debug");
+	assert_bad("log-identity = sha256\n", 1, "plain, hash");
+	assert_bad("log-limit = 1000001\n", 1, "0 to 1000000");
 }
 
 static void every_key_of_a_listener_is_read(void **state)

@@ -29,7 +29,8 @@ test_ue_digest_PKG := libcrypto
 test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c drops.c evidence.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c log.c event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+LOG := log.c log_limit.c event_log.c journal.c hash.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c drops.c evidence.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c $(LOG) event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
@@ -53,7 +54,7 @@ test_plan := daemon/plan.c daemon/config.c proto/decide.c proto/server_list.c pr
 test_plan_PKG := libconfuse
 test_config := daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c
 test_config_PKG := libconfuse
-FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c daemon/log.c daemon/event.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
+FAKE_GUARD := tests/unit/fake_xfrm.c tests/unit/fake_timer.c daemon/plan.c $(LOG:%=daemon/%) daemon/event.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
 test_guard := daemon/guard.c $(FAKE_GUARD)
 test_guard_PKG := libconfuse
 test_guard += daemon/policy.c
@@ -135,8 +136,8 @@ test_watch_PKG := libcrypto libconfuse libevent_core
 test_rpc += $(AUDIT)
 test_command_sip += $(AUDIT)
 DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) $(SIP_FLOW) $(FAKE_WORLD)
-test_event_log := $(addprefix daemon/,event.c log.c) xfrm/ip.c
-test_event_log_LDFLAGS := -Wl,--wrap=calloc
+test_event_log := $(addprefix daemon/,event.c $(LOG)) xfrm/ip.c tests/unit/fake_timer.c
+test_event_log_LDFLAGS := -Wl,--wrap=calloc,--wrap=sendto
 test_frame_resp := daemon/frame_resp.c proto/text.c
 test_frame_http := daemon/frame_http.c proto/text.c
 test_resp := $(DOORS)
@@ -163,7 +164,7 @@ test_wipe := daemon/wipe.c
 test_wipe_LDFLAGS := -Wl,--wrap=free,--wrap=malloc
 test_set_record := $(FAKE_WORLD)
 test_set_record_PKG := libcrypto libconfuse
-test_store := $(addprefix daemon/,store.c set_record.c hash.c event.c log.c config.c) $(addprefix proto/,decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c
+test_store := $(addprefix daemon/,store.c set_record.c event.c $(LOG) config.c) tests/unit/fake_timer.c $(addprefix proto/,decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c
 test_store_PKG := libconfuse
 test_store_LIBS := -llmdb
 test_restore := $(addprefix daemon/,restore.c upkeep.c) $(AUDIT) $(FAKE_WORLD)
@@ -172,7 +173,7 @@ test_conn := daemon/conn.c $(DOORS)
 test_conn_PKG := libcrypto libconfuse jansson libevent_core
 test_conn_LIBS := -losipparser2
 test_conn_LDFLAGS := -Wl,--wrap=free,--wrap=getsockopt
-test_history := $(addprefix daemon/,history.c hash.c event.c log.c) xfrm/ip.c
+test_history := $(addprefix daemon/,history.c event.c $(LOG)) xfrm/ip.c tests/unit/fake_timer.c
 test_history_LDFLAGS := -Wl,--wrap=calloc
 test_diagnosis := daemon/diagnosis.c $(FAKE_WORLD)
 test_diagnosis_PKG := libcrypto libconfuse
