@@ -122,6 +122,7 @@ class Lab:
         self.newest_phone = None
         self.may_happen = ()  # "failed": phones are expected to fail
         self.daemon_settings = {}  # keys of secagreed.conf outside of sections
+        self.daemon_sections = ""  # more of it, as text
 
     def __enter__(self):
         return self
@@ -155,9 +156,10 @@ class Lab:
     def start_daemon(self, program=os.path.join(BUILD, "secagreed")):
         path = os.path.join(self.directory, "secagreed.conf")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(daemon_config(self.control_path, self.listeners,
-                                     {"state-dir": f'"{self.directory}/state"',
-                                      **self.daemon_settings}))
+            file.write(self.daemon_sections
+                       + daemon_config(self.control_path, self.listeners,
+                                       {"state-dir": f'"{self.directory}/state"',
+                                        **self.daemon_settings}))
         self.daemon = self._start("secagreed", [program, "--config", path,
                                                 "--foreground"], self.pcscf_host, plain)
         self.until(self._daemon_answers, "the daemon answers on its socket")
