@@ -26,13 +26,18 @@ static int answer(json_t *json, json_t **ret, struct refusal *refusal)
 	return 0;
 }
 
+static int unknown_set(struct refusal *refusal)
+{
+	return refuse(refusal, REASON_UNKNOWN_SET, "there is no such set (any more)");
+}
+
 static struct sa_set *need_set(const struct daemon *d, const json_t *params,
 			       struct refusal *refusal)
 {
 	struct sa_set *set = sa_table_by_id(d->table, param_set(params, "set"));
 
 	if (!set)
-		refuse(refusal, REASON_UNKNOWN_SET, "there is no such set (any more)");
+		unknown_set(refusal);
 	return set;
 }
 
@@ -125,6 +130,8 @@ int command_sa_offer(struct daemon *d, const json_t *params, json_t **ret,
 
 	if (!offer.listener)
 		return -ECANCELED;
+	if (param_has(params, "over") && !offer.over_id) /* no set has that name */
+		return unknown_set(refusal);
 	if (json_array_size(json_object_get(params, "impu")) > SEC_MAX_LINES)
 		return refuse(refusal, REASON_LIMIT, "more than %d public identities",
 			      SEC_MAX_LINES);

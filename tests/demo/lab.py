@@ -122,6 +122,7 @@ class Lab:
         self.newest_phone = None
         self.may_happen = ()  # "failed": phones are expected to fail
         self.daemon_settings = {}  # keys of secagreed.conf outside of sections
+        self.daemon_sections = ""  # more of it, as text
 
     def __enter__(self):
         return self
@@ -156,9 +157,10 @@ class Lab:
         """@program: the words before its options."""
         path = os.path.join(self.directory, "secagreed.conf")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(daemon_config(self.control_path, self.listeners,
-                                     {"state-dir": f'"{self.directory}/state"',
-                                      **self.daemon_settings}))
+            file.write(self.daemon_sections
+                       + daemon_config(self.control_path, self.listeners,
+                                       {"state-dir": f'"{self.directory}/state"',
+                                        **self.daemon_settings}))
         argv = [*(program or [os.path.join(BUILD, "secagreed")]), "--config", path, "--foreground"]
         self.daemon = self._start("secagreed", argv, self.pcscf_host, plain, pass_fds)
         self.until(self._daemon_answers, "the daemon answers on its socket")

@@ -21,3 +21,6 @@ fuzz_kernel_PKG := libmnl
 fuzz_kernel_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt,--wrap=close,--wrap=sendmsg,--wrap=recvmsg
 fuzz_store := tests/fuzz/sets.c $(test_restore)
 fuzz_store_PKG := cmocka $(test_restore_PKG)
+fuzz_conn := tests/fuzz/sets.c daemon/conn.c $(DOORS)
+fuzz_conn_PKG := cmocka $(test_conn_PKG)
+fuzz_conn_LIBS := -losipparser2

@@ -786,6 +786,9 @@ static void a_set_that_is_not_there_is_said(void **state)
 		refused_data(METHODS[i], "{\"set\":\"0000000000000001\"}", "unknown_set");
 	refused_data("sa.confirm", "{\"set\":\"0000000000000000\",\"expires\":1}", "unknown_set");
 	refused_data("sa.extend", "{\"set\":\"ffffffffffffffff\",\"expires\":1}", "unknown_set");
+	refused_data("sa.offer", "{" OFFER ",\"over\":\"0000000000000000\",\"security_client\":\"" CLIENT
+				 "\"}", "unknown_set");
+	assert_int_equal(world_sets(), 0);
 }
 
 /* ---- sa.release, sa.route, sa.list, sa.show ---- */
