@@ -2,7 +2,8 @@
 /*
  * An audit reads all SAs of the kernel, a piece at a time, and ticks off those that belong to a set;
  * what bears our mark and belongs to none goes at once. Then it walks the sets: one with an SA that
- * was not ticked off, and that the kernel does not know when asked, is lost. Last come the policies.
+ * was not ticked off, and that the kernel does not know when asked, is lost; one whose SAs have another
+ * limit than it wants gets its own again. Last come the policies.
  *
  * Sets come and go between the pieces. A set that was made meanwhile is not in the dump, so nothing
  * is lost before the kernel was asked about it; an SA that was in the dump may be gone, so nothing
@@ -22,6 +23,7 @@
 
 #define PATIENCE_MS     10000 /* between two audits because of lost events */
 #define PIECES_PER_TURN 8
+#define ODD_LIMIT       (1u << PLAN_MAX_SAS) /* in .seen: one of the SAs had another limit */
 #define MAX_ORPHANS     128 /* of one piece; what does not fit is left for the next audit */
 
 enum phase {
@@ -64,6 +66,8 @@ static bool tick_off(struct sa_set *set, const struct xfrm_dump_sa *sa)
 			continue;
 		set->seen |= 1u << i;
 		set->add_time_s = (int64_t)sa->stats.add_time;
+		if (!sa_kernel_is_limit(set, sa->stats.hard_s))
+			set->seen |= ODD_LIMIT;
 		return true;
 	}
 	return false;
@@ -150,6 +154,29 @@ static bool is_there(struct sa_set *set, const struct xfrm_sa_id *sa)
 	return stats.reqid == set->reqid;
 }
 
+/* The set may have got another life since the kernel was read. */
+static bool has_odd_limit(const struct sa_set *set, const struct plan *plan)
+{
+	for (size_t i = 0; set->seen & ODD_LIMIT && i < plan->sa_count; i++) {
+		struct xfrm_sa_stats stats;
+
+		if (xfrm_get_sa(set->table->xfrm, &plan->sas[i].id, &stats) == 0 &&
+		    !sa_kernel_is_limit(set, stats.hard_s))
+			return true;
+	}
+	return false;
+}
+
+static void restore_limits(struct audit *a, struct sa_set *set)
+{
+	struct xfrm_error error;
+
+	if (sa_kernel_set_limits(set, &error) < 0)
+		sa_kernel_log_error(set, "pin", &error);
+	else
+		a->report.restored_limits++;
+}
+
 static void compare(struct audit *a, struct sa_set *set)
 {
 	struct plan plan;
@@ -163,6 +190,8 @@ static void compare(struct audit *a, struct sa_set *set)
 		return;
 	}
 	a->report.sets++;
+	if (has_odd_limit(set, &plan))
+		restore_limits(a, set);
 	a->report.restored_policies += sa_kernel_restore_policies(set);
 }
 
@@ -239,6 +268,7 @@ static void log_report(const struct audit_report *r)
 		   event_number("lost_sets", r->lost_sets),
 		   event_number("orphan_sas", r->orphan_sas),
 		   event_number("orphan_policies", r->orphan_policies),
+		   event_number("restored_limits", r->restored_limits),
 		   event_number("restored_policies", r->restored_policies),
 		   event_number("restored_guards", r->restored_guards),
 		   event_number("took_ms", r->took_ms), event_errno(r->error));
@@ -362,6 +392,6 @@ void audit_run(struct audit *a, struct audit_report *ret)
 
 bool audit_is_clean(const struct audit_report *r)
 {
-	return !r->lost_sets && !r->orphan_sas && !r->orphan_policies && !r->restored_policies &&
-	       !r->restored_guards && !r->error;
+	return !r->lost_sets && !r->orphan_sas && !r->orphan_policies && !r->restored_limits &&
+	       !r->restored_policies && !r->restored_guards && !r->error;
 }

@@ -18,6 +18,7 @@ struct audit_report {
 	uint64_t sets;        /* that have all their SAs */
 	uint64_t lost_sets;   /* that had not, and were dropped */
 	uint64_t orphan_sas, orphan_policies;         /* of no set: deleted */
+	uint64_t restored_limits;                     /* sets with another limit: set right */
 	uint64_t restored_policies, restored_guards;  /* missing or changed: put back */
 	uint64_t took_ms;
 	int error; /* the kernel could not be read to the end: 0 or a negative errno */

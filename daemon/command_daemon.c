@@ -173,12 +173,13 @@ int command_daemon_audit(struct daemon *d, const json_t *params, json_t **ret,
 	if (r.error)
 		return refuse(refusal, REASON_KERNEL_REFUSED, "the kernel could not be read: %s",
 			      strerror(-r.error));
-	*ret = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "clean",
+	*ret = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "clean",
 			 audit_is_clean(&r), "sets", (json_int_t)r.sets, "lost_sets",
 			 (json_int_t)r.lost_sets, "sas", (json_int_t)r.sas, "orphan_sas",
 			 (json_int_t)r.orphan_sas, "foreign_sas", (json_int_t)r.foreign_sas,
 			 "larval_sas", (json_int_t)r.larval_sas, "orphan_policies",
-			 (json_int_t)r.orphan_policies, "restored_policies",
+			 (json_int_t)r.orphan_policies, "restored_limits",
+			 (json_int_t)r.restored_limits, "restored_policies",
 			 (json_int_t)r.restored_policies, "restored_guards",
 			 (json_int_t)r.restored_guards, "took_ms", (json_int_t)r.took_ms);
 	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");

@@ -73,9 +73,11 @@ static int give_to_group(const char *path, const char *name)
 	return chown(path, (uid_t)-1, group->gr_gid) < 0 ? -errno : 0;
 }
 
+/* Nobody gets in before it listens. Whoever finds the file of a daemon that died before that must be
+ * able to see, as its owner, that nobody answers. */
 static int bind_unix(const struct sockaddr_un *address, int *ret_fd)
 {
-	const mode_t before = umask(0777);
+	const mode_t before = umask(0177);
 	const int fd = socket(AF_UNIX, TYPE, 0);
 	int err = 0;
 

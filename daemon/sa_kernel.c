@@ -17,6 +17,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define LIMIT_TOLERANCE_S 2 /* both clocks are cut to seconds */
+
 static struct plan_input plan_input_of(const struct sa_set *set)
 {
 	return (struct plan_input){
@@ -46,6 +48,13 @@ static uint64_t kernel_limit_s(const struct sa_set *set)
 				(int64_t)set->listener->timers.kernel_slack_s;
 
 	return limit_s > 1 ? (uint64_t)limit_s : 1;
+}
+
+bool sa_kernel_is_limit(const struct sa_set *set, uint64_t hard_s)
+{
+	const uint64_t limit_s = kernel_limit_s(set);
+
+	return hard_s + LIMIT_TOLERANCE_S >= limit_s && limit_s + LIMIT_TOLERANCE_S >= hard_s;
 }
 
 static int queue_limits(const struct sa_set *set)

@@ -23,6 +23,9 @@ int sa_kernel_set_limits(struct sa_set *set, struct xfrm_error *ret_error);
 int sa_kernel_set_all_limits(struct sa_set *const *sets, size_t count,
 			     struct xfrm_error *ret_error);
 
+/* Is @hard_s, counted from the add_time of @set, the limit that the kernel should have? */
+bool sa_kernel_is_limit(const struct sa_set *set, uint64_t hard_s);
+
 /* Put back those of the set's own policies that are not in the kernel as they should be; another
  * program's in their place stays. What is done is logged. Returns how many were put back. */
 size_t sa_kernel_restore_policies(struct sa_set *set);

@@ -862,11 +862,29 @@ static int take_back(struct sa_set *set, uint64_t before_ms, struct refusal *ref
 	return refuse_store(refusal);
 }
 
+/* The kernel comes first. When it refuses, the set is what it was; when it has lost the set, so have
+ * we. @attempt: what for. */
+static int lengthen(struct sa_set *set, uint64_t until_ms, const char *attempt,
+		    struct refusal *refusal)
+{
+	const uint64_t before_ms = set->deadline_ms;
+	struct xfrm_error error;
+
+	set_deadline(set, until_ms);
+	if (sa_kernel_set_limits(set, &error) == 0)
+		return 0;
+	refuse_kernel(refusal, attempt, &error);
+	if (error.error == -ESRCH)
+		sa_set_lost(set);
+	else
+		shorten(set, before_ms); /* some of its SAs may have got the longer limit */
+	return -ECANCELED;
+}
+
 int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusal)
 {
 	const uint64_t until_ms = granted_until_ms(set, expires_s);
 	const uint64_t before_ms = set->deadline_ms;
-	struct xfrm_error error;
 
 	if (set->state == SA_SET_TEMPORARY)
 		return refuse(refusal, REASON_WRONG_STATE, "the set is temporary: confirm it");
@@ -875,14 +893,9 @@ int sa_set_extend(struct sa_set *set, uint32_t expires_s, struct refusal *refusa
 			      "the set is old: a newer one holds the registration");
 	if (until_ms <= before_ms)
 		return 0;
-	set_deadline(set, until_ms);
-	if (sa_kernel_set_limits(set, &error) == 0)
-		return keep(set) < 0 ? take_back(set, before_ms, refusal) : 0;
-	set_deadline(set, before_ms);
-	refuse_kernel(refusal, "extending the set", &error);
-	if (error.error == -ESRCH)
-		sa_set_lost(set);
-	return -ECANCELED;
+	if (lengthen(set, until_ms, "extending the set", refusal) < 0)
+		return -ECANCELED;
+	return keep(set) < 0 ? take_back(set, before_ms, refusal) : 0;
 }
 
 /* The living set of the same contact that its REGISTER began over, or NULL. */
@@ -899,19 +912,14 @@ int sa_set_confirm(struct sa_set *set, uint32_t expires_s, struct refusal *refus
 	const struct happening accepted = { .event = over ? EVENT_ACCEPTED_OVER : EVENT_ACCEPTED,
 					    .set = set, .over = over };
 	const uint64_t before_ms = set->deadline_ms;
-	struct xfrm_error error;
 
 	if (set->state != SA_SET_TEMPORARY)
 		return sa_set_extend(set, expires_s, refusal);
 	if (set->aborted)
 		return refuse(refusal, REASON_WRONG_STATE,
 			      "the registration on this set was refused");
-	set_deadline(set, registered_until_ms(set, expires_s));
-	if (sa_kernel_set_limits(set, &error) < 0) {
-		refuse_kernel(refusal, "confirming the set", &error);
-		sa_set_lost(set);
+	if (lengthen(set, registered_until_ms(set, expires_s), "confirming the set", refusal) < 0)
 		return -ECANCELED;
-	}
 	if (decide(&accepted) < 0)
 		return take_back(set, before_ms, refusal);
 	carry_out(&accepted);

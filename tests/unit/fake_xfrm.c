@@ -507,6 +507,7 @@ static struct xfrm_dump_sa dumped(const struct fake_sa *held)
 		.larval = sa->id.spi == 0,
 		.stats = {.reqid = sa->reqid,
 			  .src = sa->src,
+			  .hard_s = sa->hard_s,
 			  .add_time = (uint64_t)held->add_time_s},
 	};
 }

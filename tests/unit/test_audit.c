@@ -207,6 +207,29 @@ static void missing_and_changed_policies_of_sets_come_back(void **state)
 	world_check(true);
 }
 
+static void an_SA_with_another_limit_gets_its_own_again(void **state)
+{
+	uint64_t wanted_s;
+
+	(void)state;
+	phone(0);
+	phone(1);
+	run();
+	assert_true(audit_is_clean(&report));
+	wanted_s = fake_xfrm.sas[5].sa.hard_s;
+	fake_xfrm.sas[5].sa.hard_s = wanted_s - 3;
+	run();
+	assert_int_equal(report.restored_limits, 1);
+	assert_int_equal(report.sets, 2);
+	assert_int_equal(fake_xfrm.sas[5].sa.hard_s, wanted_s);
+	fake_xfrm.sas[5].sa.hard_s = wanted_s + 100;
+	run();
+	assert_int_equal(report.restored_limits, 1);
+	run();
+	assert_true(audit_is_clean(&report));
+	world_check(true);
+}
+
 static void guards_come_back(void **state)
 {
 	(void)state;
@@ -417,6 +440,7 @@ int main(void)
 		TEST(an_sa_that_another_program_put_in_place_of_ours_is_a_loss),
 		TEST(a_kernel_that_does_not_answer_loses_no_set),
 		TEST(missing_and_changed_policies_of_sets_come_back),
+		TEST(an_SA_with_another_limit_gets_its_own_again),
 		TEST(guards_come_back),
 		TEST(policies_of_no_set_go_and_foreign_ones_stay),
 		TEST(a_dump_that_fails_is_told_and_nothing_is_lost),

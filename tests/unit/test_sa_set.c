@@ -512,6 +512,24 @@ static void a_second_200_extends(void **state)
 	assert_left(set, WORLD_EXPIRES_S + MARGIN);
 }
 
+static void a_kernel_that_refuses_a_confirmation_is_asked_again(void **state)
+{
+	struct sa_set *set = temporary();
+	const uint64_t before_ms = set->deadline_ms;
+
+	(void)state;
+	fake_xfrm_refuse(3, -ENOMEM);
+	assert_int_equal(sa_set_confirm(set, 600, &world.refusal), -ECANCELED);
+	assert_int_equal(world.refusal.reason, REASON_KERNEL_REFUSED);
+	assert_sets(set, NULL);
+	assert_int_equal(set->state, SA_SET_TEMPORARY);
+	assert_int_equal(set->deadline_ms, before_ms);
+	world_check(true);
+	assert_int_equal(sa_set_confirm(set, 600, &world.refusal), 0);
+	assert_int_equal(set->state, SA_SET_CURRENT);
+	world_check(true);
+}
+
 static void confirming_what_the_kernel_lost_drops_the_set(void **state)
 {
 	struct sa_set *set = temporary();
@@ -1798,6 +1816,7 @@ int main(void)
 		TEST(E1_a_granted_expires_beyond_the_sets_before_counts),
 		TEST(D12_the_longest_expires_is_no_short_one),
 		TEST(a_second_200_extends),
+		TEST(a_kernel_that_refuses_a_confirmation_is_asked_again),
 		TEST(confirming_what_the_kernel_lost_drops_the_set),
 		TEST(E3_confirming_what_the_kernel_lost_leaves_the_current_set),
 		TEST(a_wrong_answer_to_the_challenge_cannot_be_confirmed),
