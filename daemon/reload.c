@@ -17,6 +17,7 @@
  */
 #include "daemon/reload.h"
 #include "daemon/event.h"
+#include "daemon/event_log.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/probe.h"
@@ -73,6 +74,8 @@ static const struct key DAEMON_KEYS[] = {
 	{ "http", AT_RESTART, FIELDS(config, http, http_port) },
 	{ "user", AT_RESTART, FIELD(config, user) },
 	{ "log-level", AT_ONCE, FIELD(config, log_level) },
+	{ "log-identity", AT_ONCE, FIELD(config, log_identity_hash) },
+	{ "log-limit", AT_ONCE, FIELD(config, log_limit) },
 	{ "allow-key-export", AT_ONCE, FIELD(config, allow_key_export) },
 	{ "state-dir", AT_RESTART, FIELD(config, state_dir) },
 	{ "max-sets", AT_ONCE, FIELD(config, max_sets) },
@@ -355,6 +358,7 @@ static void take(struct change *c)
 	to->daemon->config = c->next;
 	sa_table_limit(table, c->next);
 	log_set_level(c->next->log_level);
+	event_log_set(c->next->log_identity_hash, c->next->log_limit);
 	if (to->control)
 		control_limit(to->control, c->next->max_connections);
 	guards_trim(to->guards, c->next);

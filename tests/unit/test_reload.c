@@ -16,6 +16,7 @@
 
 #include "daemon/audit.h"
 #include "daemon/event.h"
+#include "daemon/event_log.h"
 #include "daemon/log.h"
 #include "daemon/probe.h"
 #include "daemon/reload.h"
@@ -148,6 +149,7 @@ static int stop(void **state)
 	unlink(path);
 	strcpy(path + strlen(path) - 6, "XXXXXX");
 	world.table->gone = NULL;
+	event_log_flush(); /* its timer is none of the sets */
 	return world_stop(state);
 }
 
@@ -265,6 +267,8 @@ static void keys_of_the_daemon_change_or_wait_for_a_restart(void **state)
 		{"user = \"nobody\"\n", "user", true},
 		{"state-dir = \"off\"\n", "state-dir", true},
 		{"log-level = \"error\"\n", "log-level", false},
+		{"log-identity = hash\n", "log-identity", false},
+		{"log-limit = 7\n", "log-limit", false},
 		{"allow-key-export = \"on\"\n", "allow-key-export", false},
 		{"max-sets = 7\n", "max-sets", false},
 		{"max-sets-per-impi = 7\n", "max-sets-per-impi", false},
