@@ -9,6 +9,7 @@
  */
 #include "daemon/event.h"
 #include "daemon/log.h"
+#include "proto/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -118,41 +119,42 @@ static const char *text_of(const struct event_field *field)
 
 /* A text with something in it that separates fields stands in quotation marks, and cannot end them
  * itself: it may be a phone's. */
-static void put_text(FILE *f, const char *text)
+static void put_text(struct text_out *out, const char *text)
 {
 	if (text[0] && !strpbrk(text, " =\"\\")) {
-		fputs(text, f);
+		text_out(out, text);
 		return;
 	}
-	fputc('"', f);
+	text_out(out, "\"");
 	for (; *text; text++) {
 		if (*text == '"' || *text == '\\')
-			fputc('\\', f);
-		fputc(*text, f);
+			text_out(out, "\\");
+		text_out_span(out, (struct span){ text, 1 });
 	}
-	fputc('"', f);
+	text_out(out, "\"");
 }
 
 static void log_event(enum event_name name, const struct event_field *fields)
 {
-	char line[1024] = "";
-	FILE *f = log_wants(EVENTS[name].level) ? fmemopen(line, sizeof(line), "w") : NULL;
+	struct text_out out;
+	char line[1024];
 
-	if (!f)
+	if (!log_wants(EVENTS[name].level))
 		return;
+	text_out_init(&out, line, sizeof(line));
 	for (const struct event_field *field = fields; field->name; field++) {
 		const char *text = text_of(field);
 
 		if (field->absent)
 			continue;
-		fprintf(f, " %s=", field->name);
+		text_out(&out, " ");
+		text_out(&out, field->name);
+		text_out(&out, "=");
 		if (text)
-			put_text(f, text);
+			put_text(&out, text);
 		else
-			fprintf(f, "%" PRIu64, field->number);
+			text_out_number(&out, field->number);
 	}
-	fclose(f);
-	line[sizeof(line) - 1] = '\0';
 	log_line(EVENTS[name].level, "event=%s%s", EVENTS[name].word, line);
 }
 

@@ -135,7 +135,7 @@ test_watch_PKG := libcrypto libconfuse libevent_core
 test_rpc += $(AUDIT)
 test_command_sip += $(AUDIT)
 DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) $(SIP_FLOW) $(FAKE_WORLD)
-test_event_log := $(addprefix daemon/,event.c log.c) xfrm/ip.c
+test_event_log := $(addprefix daemon/,event.c log.c) proto/text.c xfrm/ip.c
 test_event_log_LDFLAGS := -Wl,--wrap=calloc
 test_frame_resp := daemon/frame_resp.c proto/text.c
 test_frame_http := daemon/frame_http.c proto/text.c
