@@ -9,7 +9,6 @@
 #include "daemon/command.h"
 #include "daemon/conn.h"
 #include "daemon/control.h"
-#include "daemon/dispatch.h"
 #include "daemon/encap.h"
 #include "daemon/event.h"
 #include "daemon/history.h"
@@ -280,7 +279,6 @@ static int start(struct running *r, const struct config *config)
 		return -1;
 	}
 	timer_use_loop(r->loop);
-	dispatch_init();
 	history_start();
 	if (watch_signals(r) < 0) {
 		log_line(LOG_ERR, "out of memory");

@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "daemon/control.h"
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/history.h"
 #include "daemon/inherit.h"
@@ -86,7 +85,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	timer_use_loop(loop);
-	dispatch_init();
 	history_start();
 	inherit_sockets();
 	world_start(NULL);
