@@ -36,17 +36,18 @@ ALL_CFLAGS = -std=gnu11 $(WARN) -MMD -MP $(CFLAGS)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
-# What each program is made of. proto/ and xfrm/ know neither each other nor daemon/.
+# What each program is made of. json/, proto/ and xfrm/ know neither each other nor daemon/.
+JSON   := $(wildcard json/*.c)
 PROTO  := $(wildcard proto/*.c)
 XFRM   := $(wildcard xfrm/*.c)
 DAEMON := $(wildcard daemon/*.c)
 CTL    := $(wildcard daemon/ctl/*.c)
 UE     := $(wildcard tests/ue/*.c)
 
-secagreed_SRC    := $(DAEMON) $(PROTO) $(XFRM)
-secagreed_PKG    := libmnl libcrypto libevent_core jansson libconfuse libcap-ng libseccomp
+secagreed_SRC    := $(DAEMON) $(JSON) $(PROTO) $(XFRM)
+secagreed_PKG    := libmnl libcrypto libevent_core libconfuse libcap-ng libseccomp
 secagreed_LIBS   := -losipparser2 -llmdb
-secagreectl_SRC  := $(CTL) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
+secagreectl_SRC  := $(CTL) $(JSON) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
 	hash.c lines.c plan.c probe.c refusal.c security_server.c sip_agree.c wipe.c) $(XFRM)
 secagreectl_PKG  := libcrypto jansson libconfuse libmnl libcap-ng libnl-3.0
 secagreectl_LIBS := -losipparser2
@@ -72,7 +73,7 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
 # The client library: no dependencies, and no names but secagree_*.
-CLIENT := $(filter-out daemon/client/example.c,$(wildcard daemon/client/*.c))
+CLIENT := $(filter-out daemon/client/example.c,$(wildcard daemon/client/*.c)) $(JSON)
 SO_MAJOR := 0
 
 $(BUILD)/pic/%.o: %.c
@@ -162,7 +163,7 @@ bench_kernel := $(BENCH_PHONES) $(XFRM)
 bench_kernel_PKG := libmnl libcrypto libconfuse
 bench_load := tests/bench/calls.c $(BENCH_PHONES) xfrm/ip.c xfrm/algo.c
 bench_load_PKG := libcrypto libconfuse
-bench_instructions := tests/bench/calls.c tests/bench/phones.c $(PROTO) $(XFRM) \
+bench_instructions := tests/bench/calls.c tests/bench/phones.c $(JSON) $(PROTO) $(XFRM) \
 	$(filter-out daemon/main.c,$(DAEMON))
 bench_instructions_PKG := $(secagreed_PKG)
 bench_instructions_LIBS := $(secagreed_LIBS)
@@ -281,7 +282,7 @@ deb:
 	@tests/deps.sh deb
 	rm -rf $(BUILD)/deb
 	mkdir -p $(BUILD)/deb/secagreed-$(VERSION)
-	cp -a proto xfrm daemon tests conf Makefile README.md LICENSE $(BUILD)/deb/secagreed-$(VERSION)
+	cp -a json proto xfrm daemon tests conf Makefile README.md LICENSE $(BUILD)/deb/secagreed-$(VERSION)
 	cp -a conf/debian $(BUILD)/deb/secagreed-$(VERSION)
 	cd $(BUILD)/deb/secagreed-$(VERSION) && unset MAKEFLAGS MAKELEVEL BUILD CFLAGS CC && \
 		dpkg-buildpackage --no-sign --build=binary

@@ -3,19 +3,14 @@
  * Security headers, selections and comparisons as JSON: one form for `secagreectl` without a daemon
  * and for the daemon's agreement.* and sa.offer. secagreed-control(7), secagreectl(8).
  *
- * Functions that return a json_t give a new reference, NULL when out of memory.
+ * Each writes one value, where nothing else is said.
  */
 #ifndef DAEMON_AGREEMENT_JSON_H
 #define DAEMON_AGREEMENT_JSON_H
 
-#include <jansson.h>
-
+#include "json/json.h"
 #include "proto/compare.h"
 #include "proto/select.h"
-
-/* How all of it is written: one line, q as it was given (0.1, not 0.1000000000000000055), and plain
- * ASCII, since a phone's quoted strings may end up on a terminal. */
-#define AGREEMENT_JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15) | JSON_ENSURE_ASCII)
 
 /* One header, read twice: as a list of mechanisms and as what ipsec-3gpp means by it. */
 struct agreement {
@@ -34,26 +29,27 @@ void agreement_done(struct agreement *a);
 /* {"header","mechanisms":[{"name","q","parameters":[[name,value|null],..]},..],
  * "ipsec_3gpp":{"dialect","spi_c","spi_s","port_c","port_s" | "spi","port1","port2",
  * "offers":[{"alg","ealg","prot","mod","usable"},..]}|null} */
-json_t *agreement_parse_json(const struct agreement *a);
+void agreement_parse_json(struct json_out *out, const struct agreement *a);
 
 /* {"alg","ealg","prot","mod"} */
-json_t *agreement_suite_json(const struct ipsec_suite *suite);
+void agreement_suite_json(struct json_out *out, const struct ipsec_suite *suite);
 
 /* [{"alg","ealg","prot","mod","verdict","why"},..], one for each offer, in the phone's order and
  * words.
  * @offered may be NULL (no ipsec-3gpp): []. */
-json_t *agreement_considered_json(const struct ipsec3gpp *offered,
-				  const struct select_result *result);
+void agreement_considered_json(struct json_out *out, const struct ipsec3gpp *offered,
+			       const struct select_result *result);
 
 /* {"selected":suite|null,"considered":[..]}. @offered may be NULL: nothing selected. */
-json_t *agreement_select_json(const struct ipsec3gpp *offered, const struct select_result *result);
+void agreement_select_json(struct json_out *out, const struct ipsec3gpp *offered,
+			   const struct select_result *result);
 
-/* Add the SPIs and ports to @object, in @endpoint's dialect; 0 becomes null.
- * Returns 0 or -ENOMEM (then @object has some of them). */
-int agreement_endpoint_add_json(const struct ipsec_endpoint *endpoint, json_t *object);
+/* The SPIs and ports as members of the object under work, in @endpoint's dialect; 0 becomes null.
+ */
+void agreement_endpoint_json(struct json_out *out, const struct ipsec_endpoint *endpoint);
 
 /* {"equal":true}, or {"equal":false,"difference":@difference} when @difference is not NULL. */
-json_t *agreement_compare_json(const char *difference);
+void agreement_compare_json(struct json_out *out, const char *difference);
 
 /* "24.229" or "rfc3329" */
 const char *agreement_dialect_name(enum ipsec_dialect dialect);

@@ -172,8 +172,8 @@ static const struct config_listener *by_name(const struct config *config, const 
 	return NULL;
 }
 
-const struct config_listener *command_listener(const struct daemon *d, const json_t *params,
-					       struct refusal *refusal)
+const struct config_listener *
+command_listener(const struct daemon *d, const struct json_node *params, struct refusal *refusal)
 {
 	const char *name = param_text(params, "listener");
 	const struct ip_addr ip = param_address(params, "pcscf");
@@ -204,7 +204,8 @@ const struct config_listener *command_listener(const struct daemon *d, const jso
 	return found;
 }
 
-int command_message(const json_t *params, struct command_message *ret, struct refusal *refusal)
+int command_message(const struct json_node *params, struct command_message *ret,
+		    struct refusal *refusal)
 {
 	*ret = (struct command_message){.text = param_message(params, "message")};
 	if (param_has(params, "message") == param_has(params, "message_base64"))

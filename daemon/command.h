@@ -38,7 +38,7 @@ struct daemon {
 	struct xfrm *xfrm;
 	struct sa_table *table;
 	struct audit *audit;
-	int (*reload)(void *arg, json_t **ret, struct refusal *refusal); /* reload.h; or NULL */
+	int (*reload)(void *arg, struct json_out *out, struct refusal *refusal); /* or NULL */
 	void *reload_arg;
 	struct sip_flow *sip; /* made by the first sip.*; sip_flow_free() */
 	uint64_t started_ms;
@@ -52,9 +52,10 @@ struct daemon {
 	struct subscriber *caller; /* during a call: who asks; NULL = can be sent no events */
 };
 
-/* @params: an object that params_check() has passed. Returns 0 and a new reference in *@ret, or
- * -ECANCELED (see @refusal). */
-typedef int command_fn(struct daemon *d, const json_t *params, json_t **ret,
+/* @params: an object that params_check() has passed. Writes its result, one value, and returns 0;
+ * or -ECANCELED (see @refusal), and what it wrote is taken back. Memory that is short is noted by
+ * @out. */
+typedef int command_fn(struct daemon *d, const struct json_node *params, struct json_out *out,
 		       struct refusal *refusal);
 
 /* Who may call it. */
@@ -94,12 +95,13 @@ struct command_message {
 };
 
 /* Just one of the two must be there. Returns 0, and command_message_done() is due, or -ECANCELED. */
-int command_message(const json_t *params, struct command_message *ret, struct refusal *refusal);
+int command_message(const struct json_node *params, struct command_message *ret,
+		    struct refusal *refusal);
 void command_message_done(struct command_message *message);
 
 /* The listener that @params name by "listener", or by "pcscf" when it has only one there.
  * NULL: see @refusal. */
-const struct config_listener *command_listener(const struct daemon *d, const json_t *params,
-					       struct refusal *refusal);
+const struct config_listener *
+command_listener(const struct daemon *d, const struct json_node *params, struct refusal *refusal);
 
 #endif

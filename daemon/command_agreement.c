@@ -9,16 +9,8 @@
 
 #include <errno.h>
 
-static int answer(json_t *json, json_t **ret, struct refusal *refusal)
-{
-	if (!json)
-		return refuse(refusal, REASON_INTERNAL, "out of memory");
-	*ret = json;
-	return 0;
-}
-
-static int read_agreement(const json_t *params, const char *param, enum sec_header_kind kind,
-			  struct agreement *ret, struct refusal *refusal)
+static int read_agreement(const struct json_node *params, const char *param,
+			  enum sec_header_kind kind, struct agreement *ret, struct refusal *refusal)
 {
 	struct sec_error where = { 0 };
 	struct lines lines;
@@ -31,7 +23,7 @@ static int read_agreement(const json_t *params, const char *param, enum sec_head
 	return err ? refuse_header(refusal, sec_header_name(kind), &where) : 0;
 }
 
-int command_agreement_parse(struct daemon *d, const json_t *params, json_t **ret,
+int command_agreement_parse(struct daemon *d, const struct json_node *params, struct json_out *out,
 			    struct refusal *refusal)
 {
 	struct agreement agreement;
@@ -45,20 +37,20 @@ int command_agreement_parse(struct daemon *d, const json_t *params, json_t **ret
 	err = read_agreement(params, "value", kind, &agreement, refusal);
 	if (err)
 		return err;
-	err = answer(agreement_parse_json(&agreement), ret, refusal);
+	agreement_parse_json(out, &agreement);
 	agreement_done(&agreement);
-	return err;
+	return 0;
 }
 
 /* The first one unless another is named. */
-static const struct config_listener *named_listener(const struct daemon *d, const json_t *params,
-						    struct refusal *refusal)
+static const struct config_listener *
+named_listener(const struct daemon *d, const struct json_node *params, struct refusal *refusal)
 {
 	return param_has(params, "listener") ? command_listener(d, params, refusal)
 					     : &d->config->listeners[0];
 }
 
-int command_agreement_select(struct daemon *d, const json_t *params, json_t **ret,
+int command_agreement_select(struct daemon *d, const struct json_node *params, struct json_out *out,
 			     struct refusal *refusal)
 {
 	const struct config_listener *listener = named_listener(d, params, refusal);
@@ -74,13 +66,12 @@ int command_agreement_select(struct daemon *d, const json_t *params, json_t **re
 	if (agreement.has_ipsec)
 		select_offer(&agreement.ipsec, &listener->select, param_bool(params, "nat"),
 			     &result);
-	err = answer(agreement_select_json(agreement.has_ipsec ? &agreement.ipsec : NULL, &result),
-		     ret, refusal);
+	agreement_select_json(out, agreement.has_ipsec ? &agreement.ipsec : NULL, &result);
 	agreement_done(&agreement);
-	return err;
+	return 0;
 }
 
-static int parse_list(const json_t *params, const char *param, struct sec_header *ret,
+static int parse_list(const struct json_node *params, const char *param, struct sec_header *ret,
 		      struct refusal *refusal)
 {
 	struct sec_error where = { 0 };
@@ -94,8 +85,8 @@ static int parse_list(const json_t *params, const char *param, struct sec_header
 	return err ? refuse_header(refusal, param, &where) : 0;
 }
 
-int command_agreement_compare(struct daemon *d, const json_t *params, json_t **ret,
-			      struct refusal *refusal)
+int command_agreement_compare(struct daemon *d, const struct json_node *params,
+			      struct json_out *out, struct refusal *refusal)
 {
 	const enum compare_mode mode = param_bool(params, "lenient") ? COMPARE_LENIENT
 								     : COMPARE_STRICT;
@@ -113,10 +104,11 @@ int command_agreement_compare(struct daemon *d, const json_t *params, json_t **r
 	equal = compare_lists(&a, &b, mode, why, sizeof(why));
 	sec_header_done(&a);
 	sec_header_done(&b);
-	return answer(agreement_compare_json(equal ? NULL : why), ret, refusal);
+	agreement_compare_json(out, equal ? NULL : why);
+	return 0;
 }
 
-int command_agreement_decide(struct daemon *d, const json_t *params, json_t **ret,
+int command_agreement_decide(struct daemon *d, const struct json_node *params, struct json_out *out,
 			     struct refusal *refusal)
 {
 	const bool is_protected = param_bool(params, "protected"), tls = param_bool(params, "tls");
@@ -138,7 +130,7 @@ int command_agreement_decide(struct daemon *d, const json_t *params, json_t **re
 	if (err)
 		return err;
 	question.message = message.text;
-	err = decide_json(&question, ret, refusal);
+	err = decide_json(&question, out, refusal);
 	command_message_done(&message);
 	return err;
 }

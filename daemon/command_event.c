@@ -10,7 +10,7 @@
 #define EVENT_LIST_DEFAULT 100
 
 /* The number of the first event that the caller wants. */
-static uint64_t first_wanted(const json_t *params)
+static uint64_t first_wanted(const struct json_node *params)
 {
 	const uint64_t since = param_number(params, "since");
 
@@ -25,7 +25,7 @@ static uint64_t lost_from(uint64_t seq)
 	return (record ? record->seq : event_last() + 1) - seq;
 }
 
-int command_event_subscribe(struct daemon *d, const json_t *params, json_t **ret,
+int command_event_subscribe(struct daemon *d, const struct json_node *params, struct json_out *out,
 			    struct refusal *refusal)
 {
 	if (!d->caller)
@@ -33,26 +33,33 @@ int command_event_subscribe(struct daemon *d, const json_t *params, json_t **ret
 			      "events are sent on connections that speak JSON; ask event.list");
 	d->caller->subscribed = true;
 	d->caller->next = param_has(params, "since") ? first_wanted(params) : event_last() + 1;
-	*ret = json_pack("{s:I, s:I}", "last", (json_int_t)event_last(), "next",
-			 (json_int_t)d->caller->next);
-	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+	json_open(out, '{');
+	json_add_number(out, "last", event_last());
+	json_add_number(out, "next", d->caller->next);
+	json_close(out, '}');
+	return 0;
 }
 
-int command_event_list(struct daemon *d, const json_t *params, json_t **ret,
+int command_event_list(struct daemon *d, const struct json_node *params, struct json_out *out,
 		       struct refusal *refusal)
 {
 	const uint32_t limit = param_has(params, "limit") ? param_number(params, "limit")
 							  : EVENT_LIST_DEFAULT;
 	const uint64_t first = first_wanted(params);
 	const uint64_t lost = param_has(params, "since") ? lost_from(first) : 0;
-	json_t *events = json_array();
 	const struct event_record *record = event_from(first);
 
 	(void)d;
+	(void)refusal;
+	json_open(out, '{');
+	json_name(out, "events");
+	json_open(out, '[');
 	for (uint32_t i = 0; record && i < limit; i++, record = event_from(record->seq + 1))
-		json_array_append_new(events, event_json(record));
-	*ret = json_pack("{s:o, s:I, s:I, s:b}", "events", events, "last",
-			 (json_int_t)event_last(), "lost", (json_int_t)lost, "more",
-			 record != NULL);
-	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+		event_json(out, record);
+	json_close(out, ']');
+	json_add_number(out, "last", event_last());
+	json_add_number(out, "lost", lost);
+	json_add_bool(out, "more", record != NULL);
+	json_close(out, '}');
+	return 0;
 }

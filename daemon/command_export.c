@@ -3,9 +3,10 @@
  * sa.export_keys: for people who decode a capture of their own network.
  *
  * The daemon has no keys. It reads them back from the kernel, SA by SA, while it makes the answer,
- * and every copy is wiped: here on the stack, and in JSON and libevent by what frees there
- * (wipe.h). Only JSON on the control socket gets them, because the other framings build their
- * answers in memory that is not wiped. Who has had whose keys is an event; keys are in none.
+ * and every copy is wiped: here on the stack, in the text of the answer and in libevent by what
+ * frees there (json.h, wipe.h). Only JSON on the control socket gets them, because the other
+ * framings build their answers in memory that is not wiped. Who has had whose keys is an event;
+ * keys are in none.
  */
 #include "daemon/command.h"
 #include "daemon/event.h"
@@ -18,11 +19,6 @@
 #include <string.h>
 
 #define EXPORT_MAX_SETS 256 /* in one answer */
-
-static int out_of_memory(struct refusal *refusal)
-{
-	return refuse(refusal, REASON_INTERNAL, "out of memory");
-}
 
 static int may_export(const struct daemon *d, struct refusal *refusal)
 {
@@ -41,7 +37,7 @@ static int may_export(const struct daemon *d, struct refusal *refusal)
 
 /* ---- which sets ---- */
 
-static bool is_wanted(const struct sa_set *set, const json_t *params)
+static bool is_wanted(const struct sa_set *set, const struct json_node *params)
 {
 	const char *impi = param_text(params, "impi");
 	const struct ip_addr ue = param_address(params, "ue");
@@ -52,7 +48,7 @@ static bool is_wanted(const struct sa_set *set, const json_t *params)
 }
 
 /* From @set on; NULL: there are no more. */
-static const struct sa_set *next_wanted(const struct sa_set *set, const json_t *params)
+static const struct sa_set *next_wanted(const struct sa_set *set, const struct json_node *params)
 {
 	while (set && !is_wanted(set, params))
 		set = set->hh.next;
@@ -63,7 +59,8 @@ static const struct sa_set *next_wanted(const struct sa_set *set, const json_t *
 	for (set = next_wanted((d)->table->sets, params); set;                                     \
 	     set = next_wanted(set->hh.next, params))
 
-static int check_count(const struct daemon *d, const json_t *params, struct refusal *refusal)
+static int check_count(const struct daemon *d, const struct json_node *params,
+		       struct refusal *refusal)
 {
 	const struct sa_set *set;
 	size_t count = 0;
@@ -81,42 +78,46 @@ static int check_count(const struct daemon *d, const json_t *params, struct refu
 
 /* ---- one SA ---- */
 
-static json_t *key_json(const struct xfrm_key *key)
+static void add_key(struct json_out *out, const char *name, const struct xfrm_key *key)
 {
 	const struct xfrm_algo_info *info = xfrm_algo_info(key->algo);
 	char hex[2 * XFRM_MAX_KEY_BYTES + 1];
-	json_t *json;
 
-	if (key->algo == XFRM_ALGO_NONE)
-		return json_null();
+	if (key->algo == XFRM_ALGO_NONE) {
+		json_add_null(out, name);
+		return;
+	}
 	text_to_hex(key->bytes, info->key_bytes, hex);
-	json = json_pack("{s:s, s:s, s:i}", "algorithm", info->name, "key", hex, "icv_bits",
-			 (int)info->icv_bits);
+	json_name(out, name);
+	json_open(out, '{');
+	json_add_text(out, "algorithm", info->name);
+	json_add_text(out, "key", hex);
+	if (info->icv_bits)
+		json_add_number(out, "icv_bits", info->icv_bits);
+	json_close(out, '}');
 	explicit_bzero(hex, sizeof(hex));
-	if (!info->icv_bits)
-		json_object_del(json, "icv_bits");
-	return json;
 }
 
-static int add_wireshark(json_t *json, const struct xfrm_sa *sa, const struct xfrm_sa_keys *keys)
+static void add_wireshark(struct json_out *out, const struct xfrm_sa *sa,
+			  const struct xfrm_sa_keys *keys)
 {
 	char line[WIRESHARK_LINE_BYTES];
 	const char *why;
-	int err;
 
-	if (wireshark_esp_sa(sa, keys, line, &why) < 0)
-		return json_object_set_new(json, "no_esp_sa", json_string(why));
-	err = json_object_set_new(json, "esp_sa", json_string(line));
+	if (wireshark_esp_sa(sa, keys, line, &why) < 0) {
+		json_add_text(out, "no_esp_sa", why);
+		return;
+	}
+	json_add_text(out, "esp_sa", line);
 	explicit_bzero(line, sizeof(line));
-	return err;
 }
 
-static int add_keys(json_t *json, const struct xfrm_sa *sa, const struct xfrm_sa_keys *keys)
+static void add_keys(struct json_out *out, const struct xfrm_sa *sa,
+		     const struct xfrm_sa_keys *keys)
 {
-	if (json_object_set_new(json, "encryption", key_json(&keys->enc)) < 0 ||
-	    json_object_set_new(json, "authentication", key_json(&keys->auth)) < 0)
-		return -ENOMEM;
-	return add_wireshark(json, sa, keys);
+	add_key(out, "encryption", &keys->enc);
+	add_key(out, "authentication", &keys->auth);
+	add_wireshark(out, sa, keys);
 }
 
 static int refuse_keys(const struct xfrm_sa *sa, int error, struct refusal *refusal)
@@ -133,7 +134,7 @@ static int refuse_keys(const struct xfrm_sa *sa, int error, struct refusal *refu
 }
 
 /* An SA that the kernel has lost has no keys; any other failure is the whole answer's. */
-static int export_sa(const struct sa_set *set, const struct xfrm_sa *sa, json_t *json,
+static int export_sa(struct json_out *out, const struct sa_set *set, const struct xfrm_sa *sa,
 		     struct refusal *refusal)
 {
 	struct xfrm_sa_keys keys;
@@ -141,50 +142,41 @@ static int export_sa(const struct sa_set *set, const struct xfrm_sa *sa, json_t 
 
 	if (err && err != -ESRCH)
 		return refuse_keys(sa, err, refusal);
+	json_open(out, '{');
+	set_json_sa(out, set, sa);
 	if (err)
-		return json_object_set_new(json, "lost", json_true());
-	err = add_keys(json, sa, &keys);
-	explicit_bzero(&keys, sizeof(keys));
-	return err ? out_of_memory(refusal) : 0;
+		json_add_bool(out, "lost", true);
+	else
+		add_keys(out, sa, &keys);
+	json_close(out, '}');
+	if (!err)
+		explicit_bzero(&keys, sizeof(keys));
+	return 0;
 }
 
 /* ---- all of them ---- */
 
-/* Appends to @sas. */
-static int export_sas(const struct sa_set *set, json_t *sas, struct refusal *refusal)
+static int export_set(struct json_out *out, const struct sa_set *set, struct refusal *refusal)
 {
 	struct plan plan;
 	int err = 0;
 
+	json_open(out, '{');
+	json_name(out, "set");
+	set_json_id(out, set);
+	json_add_text(out, "state", sa_set_state_name(set->state));
+	json_add_text(out, "impi", set->impi);
+	json_name(out, "sas");
+	json_open(out, '[');
 	sa_set_plan(set, &plan);
-	for (size_t i = 0; i < plan.sa_count && !err; i++) {
-		json_t *json = set_json_sa(set, &plan.sas[i]);
-
-		if (json_array_append_new(sas, json) < 0)
-			return out_of_memory(refusal);
-		err = export_sa(set, &plan.sas[i], json, refusal);
-	}
+	for (size_t i = 0; i < plan.sa_count && !err; i++)
+		err = export_sa(out, set, &plan.sas[i], refusal);
+	json_close(out, ']');
+	json_close(out, '}');
 	return err;
 }
 
-static json_t *set_with(const struct sa_set *set, json_t *sas)
-{
-	return json_pack("{s:o, s:s, s:s, s:O}", "set", set_json_id(set), "state",
-			 sa_set_state_name(set->state), "impi", set->impi, "sas", sas);
-}
-
-static int export_set(const struct sa_set *set, json_t *sets, struct refusal *refusal)
-{
-	json_t *sas = json_array();
-	int err = sas ? export_sas(set, sas, refusal) : out_of_memory(refusal);
-
-	if (!err && json_array_append_new(sets, set_with(set, sas)) < 0)
-		err = out_of_memory(refusal);
-	json_decref(sas);
-	return err;
-}
-
-static void tell(const struct daemon *d, const json_t *params)
+static void tell(const struct daemon *d, const struct json_node *params)
 {
 	const struct sa_set *set;
 
@@ -194,27 +186,24 @@ static void tell(const struct daemon *d, const json_t *params)
 			   event_number("pid", (uint64_t)d->peer->pid));
 }
 
-int command_sa_export_keys(struct daemon *d, const json_t *params, json_t **ret,
+int command_sa_export_keys(struct daemon *d, const struct json_node *params, struct json_out *out,
 			   struct refusal *refusal)
 {
 	const struct sa_set *set;
-	json_t *sets;
 	int err = may_export(d, refusal);
 
 	if (!err)
 		err = check_count(d, params, refusal);
 	if (err)
 		return err;
-	sets = json_array();
+	json_open(out, '{');
+	json_name(out, "sets");
+	json_open(out, '[');
 	EACH_WANTED(set, d, params)
-		err = err ? err : export_set(set, sets, refusal);
-	if (err) {
-		json_decref(sets);
-		return err;
-	}
-	*ret = json_pack("{s:o}", "sets", sets);
-	if (!*ret)
-		return out_of_memory(refusal);
-	tell(d, params);
-	return 0;
+	err = err ? err : export_set(out, set, refusal);
+	json_close(out, ']');
+	json_close(out, '}');
+	if (!err && !out->err)
+		tell(d, params);
+	return err;
 }

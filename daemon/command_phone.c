@@ -131,45 +131,65 @@ static void find_by_set(const struct daemon *d, uint64_t id, struct phone *phone
 
 /* ---- the answer ---- */
 
-static json_t *likely_json(const struct phone *phone)
+static void put_finding(struct json_out *out, const struct finding *found)
+{
+	char set[17];
+
+	snprintf(set, sizeof(set), "%016" PRIx64, found->set);
+	json_open(out, '{');
+	json_add_text(out, "cause", found->cause);
+	if (found->set)
+		json_add_text(out, "set", set);
+	else
+		json_add_null(out, "set");
+	json_add_text(out, "text", found->text);
+	json_close(out, '}');
+}
+
+static void put_likely(struct json_out *out, const struct phone *phone)
 {
 	struct evidence evidence[EXPLAIN_SETS];
 	struct diagnosis diagnosis;
-	json_t *list = json_array();
 
 	for (size_t i = 0; i < phone->set_count; i++)
 		evidence_of(phone->sets[i], &evidence[i]);
 	diagnose(evidence, phone->set_count, phone->events, phone->event_count, &diagnosis);
-	for (size_t i = 0; i < diagnosis.count; i++) {
-		const struct finding *found = &diagnosis.found[i];
-		json_t *set = found->set ? json_sprintf("%016" PRIx64, found->set) : json_null();
-
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "cause", found->cause,
-						      "set", set, "text",
-						      event_json_text(found->text)));
-	}
-	return list;
+	json_open(out, '[');
+	for (size_t i = 0; i < diagnosis.count; i++)
+		put_finding(out, &diagnosis.found[i]);
+	json_close(out, ']');
 }
 
-static json_t *sets_json(const struct phone *phone)
+/* null where it is not known. */
+static void add_known(struct json_out *out, const char *name, const char *text)
 {
-	json_t *list = json_array();
+	if (text && *text)
+		json_add_text(out, name, text);
+	else
+		json_add_null(out, name);
+}
 
+static void put_phone(struct json_out *out, const struct phone *phone)
+{
+	json_open(out, '{');
+	add_known(out, "impi", phone->impi);
+	add_known(out, "ue", phone->ue);
+	json_name(out, "likely");
+	put_likely(out, phone);
+	json_name(out, "sets");
+	json_open(out, '[');
 	for (size_t i = 0; i < phone->set_count; i++)
-		json_array_append_new(list, set_json_full(phone->sets[i]));
-	return list;
-}
-
-static json_t *events_json(const struct phone *phone)
-{
-	json_t *list = json_array();
-
+		set_json_full(out, phone->sets[i]);
+	json_close(out, ']');
+	json_name(out, "events");
+	json_open(out, '[');
 	for (size_t i = 0; i < phone->event_count; i++)
-		json_array_append_new(list, event_json(phone->events[i]));
-	return list;
+		event_json(out, phone->events[i]);
+	json_close(out, ']');
+	json_close(out, '}');
 }
 
-int command_phone_explain(struct daemon *d, const json_t *params, json_t **ret,
+int command_phone_explain(struct daemon *d, const struct json_node *params, struct json_out *out,
 			  struct refusal *refusal)
 {
 	const struct ip_addr ue = param_address(params, "ue");
@@ -184,9 +204,6 @@ int command_phone_explain(struct daemon *d, const json_t *params, json_t **ret,
 		find_by_address(d, &ue, &phone);
 	else
 		find_by_set(d, param_set(params, "set"), &phone);
-	*ret = json_pack("{s:o, s:s?, s:o, s:o, s:o}", "impi",
-			 phone.impi ? event_json_text(phone.impi) : json_null(), "ue",
-			 phone.ue[0] ? phone.ue : NULL, "likely", likely_json(&phone), "sets",
-			 sets_json(&phone), "events", events_json(&phone));
-	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+	put_phone(out, &phone);
+	return 0;
 }

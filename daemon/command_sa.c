@@ -18,20 +18,12 @@
 #define LIST_MAX     10000
 #define LIST_LOOKED  10000 /* sets that one call looks at, whether they match or not */
 
-static int answer(json_t *json, json_t **ret, struct refusal *refusal)
-{
-	if (!json)
-		return refuse(refusal, REASON_INTERNAL, "out of memory");
-	*ret = json;
-	return 0;
-}
-
 static int unknown_set(struct refusal *refusal)
 {
 	return refuse(refusal, REASON_UNKNOWN_SET, "there is no such set (any more)");
 }
 
-static struct sa_set *need_set(const struct daemon *d, const json_t *params,
+static struct sa_set *need_set(const struct daemon *d, const struct json_node *params,
 			       struct refusal *refusal)
 {
 	struct sa_set *set = sa_table_by_id(d->table, param_set(params, "set"));
@@ -41,16 +33,17 @@ static struct sa_set *need_set(const struct daemon *d, const json_t *params,
 	return set;
 }
 
-static json_t *state_json(const struct sa_set *set)
+static void add_state(struct json_out *out, const struct sa_set *set)
 {
-	return json_pack("{s:o, s:s, s:I}", "set", set_json_id(set), "state",
-			 sa_set_state_name(set->state), "expires_in",
-			 (json_int_t)sa_set_left_s(set));
+	json_name(out, "set");
+	set_json_id(out, set);
+	json_add_text(out, "state", sa_set_state_name(set->state));
+	json_add_number(out, "expires_in", sa_set_left_s(set));
 }
 
 /* ---- sa.offer ---- */
 
-static char *impu_of(const json_t *params)
+static char *impu_of(const struct json_node *params)
 {
 	struct lines lines;
 	char *text, *at;
@@ -71,48 +64,58 @@ static char *impu_of(const json_t *params)
 }
 
 /* The token of a transaction counts only together with all that came with it. 0: none was given. */
-static uint64_t transaction_of(const json_t *params)
+static uint64_t transaction_of(const struct json_node *params)
 {
-	const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
-	const size_t bytes = json_dumpb(params, NULL, 0, flags);
-	char *text = param_has(params, "transaction") && bytes ? malloc(bytes) : NULL;
-	uint64_t hash;
+	const struct param *param = command_find("sa.offer")->params;
+	struct json_out all = {0};
+	uint64_t hash = 0;
 
-	if (!text)
+	if (!param_has(params, "transaction"))
 		return 0;
-	json_dumpb(params, text, bytes, flags);
-	hash = hash_bytes(text, bytes);
-	explicit_bzero(text, bytes); /* CK and IK are in it */
-	free(text);
-	return hash ? hash : 1;
+	for (; param->name; param++) {
+		const struct json_node *value = json_member(params, param->name);
+
+		json_name(&all, param->name);
+		if (value)
+			json_put_node(&all, value);
+	}
+	if (!all.err)
+		hash = hash_bytes(all.text, all.n) ?: 1;
+	json_out_done(&all); /* CK and IK are in it */
+	return hash;
 }
 
-static json_t *offer_json(const struct offer_result *result)
+static void put_offer(struct json_out *out, const struct offer_result *result)
 {
 	const struct sa_set *set = result->set;
-	json_t *json = set_json_brief(set);
-	json_t *warnings = json_array();
 
-	if (!json || !warnings) {
-		json_decref(json);
-		json_decref(warnings);
-		return NULL;
-	}
+	json_open(out, '{');
+	set_json_brief(out, set);
+	json_name(out, "considered");
+	agreement_considered_json(out, &result->offered, &result->selection);
+	json_add_bool(out, "nat", result->nat);
+	json_add_text(out, "security_server", set->security_server);
+	json_add_text(out, "start", choose_start_name(result->start));
+	json_name(out, "phone");
+	set_json_endpoint(out, &set->ue_address, &set->ue);
+	json_name(out, "pcscf");
+	set_json_endpoint(out, &set->listener->address, &set->pcscf);
+	json_name(out, "warnings");
+	json_open(out, '[');
 	if (result->offered.warning)
-		json_array_append_new(warnings, json_string(result->offered.warning));
-	json_object_set_new(json, "considered",
-			    agreement_considered_json(&result->offered, &result->selection));
-	json_object_set_new(json, "nat", json_boolean(result->nat));
-	json_object_set_new(json, "security_server", json_string(set->security_server));
-	json_object_set_new(json, "start", json_string(choose_start_name(result->start)));
-	json_object_set_new(json, "phone", set_json_endpoint(&set->ue_address, &set->ue));
-	json_object_set_new(json, "pcscf",
-			    set_json_endpoint(&set->listener->address, &set->pcscf));
-	json_object_set_new(json, "warnings", warnings);
-	return json;
+		json_put_string(out, result->offered.warning);
+	json_close(out, ']');
+	json_close(out, '}');
 }
 
-int command_sa_offer(struct daemon *d, const json_t *params, json_t **ret,
+static bool has_too_many(const struct json_node *params, const char *name)
+{
+	const struct json_node *lines = json_member(params, name);
+
+	return lines && lines->kind == NODE_ARRAY && lines->n > SEC_MAX_LINES;
+}
+
+int command_sa_offer(struct daemon *d, const struct json_node *params, struct json_out *out,
 		     struct refusal *refusal)
 {
 	struct offer offer = {
@@ -132,7 +135,7 @@ int command_sa_offer(struct daemon *d, const json_t *params, json_t **ret,
 		return -ECANCELED;
 	if (param_has(params, "over") && !offer.over_id) /* no set has that name */
 		return unknown_set(refusal);
-	if (json_array_size(json_object_get(params, "impu")) > SEC_MAX_LINES)
+	if (has_too_many(params, "impu"))
 		return refuse(refusal, REASON_LIMIT, "more than %d public identities",
 			      SEC_MAX_LINES);
 	if (offer.ue_address.family != offer.listener->address.family)
@@ -153,31 +156,41 @@ int command_sa_offer(struct daemon *d, const json_t *params, json_t **ret,
 	free(impu);
 	if (err)
 		return err;
-	err = answer(offer_json(&result), ret, refusal);
+	put_offer(out, &result);
 	offer_result_done(&result);
-	return err;
+	return 0;
 }
 
 /* ---- sa.check ---- */
 
-static json_t *check_json(const struct check *check, const struct check_result *result)
+static void add_remove(struct json_out *out, const struct check *check, bool is_off)
 {
-	json_t *remove = json_array();
-
-	if (check->security_client.count && !result->is_off)
-		json_array_append_new(remove, json_string("Security-Client"));
-	if (check->security_verify.count && !result->is_off)
-		json_array_append_new(remove, json_string("Security-Verify"));
-	if (!result->is_protected)
-		return json_pack("{s:b, s:s, s:o}", "protected", 0, "integrity_protected", "no",
-				 "remove", remove);
-	return json_pack("{s:b, s:o, s:s, s:s, s:s, s:o}", "protected", 1, "set",
-			 set_json_id(result->set), "state", sa_set_state_name(result->set->state),
-			 "impi", result->set->impi, "integrity_protected",
-			 result->integrity_protected ? "yes" : "no", "remove", remove);
+	json_name(out, "remove");
+	json_open(out, '[');
+	if (check->security_client.count && !is_off)
+		json_put_string(out, "Security-Client");
+	if (check->security_verify.count && !is_off)
+		json_put_string(out, "Security-Verify");
+	json_close(out, ']');
 }
 
-int command_sa_check(struct daemon *d, const json_t *params, json_t **ret,
+static void put_check(struct json_out *out, const struct check *check,
+		      const struct check_result *result)
+{
+	json_open(out, '{');
+	json_add_bool(out, "protected", result->is_protected);
+	if (result->is_protected) {
+		json_name(out, "set");
+		set_json_id(out, result->set);
+		json_add_text(out, "state", sa_set_state_name(result->set->state));
+		json_add_text(out, "impi", result->set->impi);
+	}
+	json_add_text(out, "integrity_protected", result->integrity_protected ? "yes" : "no");
+	add_remove(out, check, result->is_off);
+	json_close(out, '}');
+}
+
+int command_sa_check(struct daemon *d, const struct json_node *params, struct json_out *out,
 		     struct refusal *refusal)
 {
 	struct check check = {
@@ -199,13 +212,14 @@ int command_sa_check(struct daemon *d, const json_t *params, json_t **ret,
 	err = check_message(d->table, d->config, &check, &result, refusal);
 	if (err)
 		return err;
-	return answer(check_json(&check, &result), ret, refusal);
+	put_check(out, &check, &result);
+	return 0;
 }
 
 /* ---- the life of a set ---- */
 
 /* Others that are registered over the set now. Out of memory: they are not listed, no more. */
-static void add_identities(struct sa_set *set, const json_t *params)
+static void add_identities(struct sa_set *set, const struct json_node *params)
 {
 	struct lines lines;
 
@@ -221,39 +235,47 @@ static void add_identities(struct sa_set *set, const json_t *params)
 		sa_set_keep(set);
 }
 
-int command_sa_confirm(struct daemon *d, const json_t *params, json_t **ret,
+/* Those that go when it is confirmed: they are named while they live. */
+static void put_superseded(struct json_out *out, const struct sa_set *set)
+{
+	const struct sa_set *other;
+
+	json_open(out, '[');
+	DL_FOREACH2(set->contact->sets, other, contact_next) {
+		if (other != set && set->state == SA_SET_TEMPORARY)
+			set_json_id(out, other);
+	}
+	json_close(out, ']');
+}
+
+int command_sa_confirm(struct daemon *d, const struct json_node *params, struct json_out *out,
 		       struct refusal *refusal)
 {
 	struct sa_set *set = need_set(d, params, refusal);
-	json_t *superseded, *json;
-	struct sa_set *other;
+	struct json_out superseded = {0};
+	int err;
 
 	if (!set)
 		return -ECANCELED;
-	superseded = json_array();
-	if (!superseded)
-		return answer(NULL, ret, refusal);
-	DL_FOREACH2(set->contact->sets, other, contact_next) {
-		if (other != set && set->state == SA_SET_TEMPORARY)
-			json_array_append_new(superseded, set_json_id(other));
+	put_superseded(&superseded, set);
+	err = superseded.err ? refuse(refusal, REASON_INTERNAL, "out of memory")
+			     : sa_set_confirm(set, param_number(params, "expires"), refusal);
+	if (!err) {
+		add_identities(set, params);
+		json_open(out, '{');
+		add_state(out, set);
+		json_name(out, "superseded");
+		json_put(out, superseded.text);
+		json_close(out, '}');
 	}
-	if (sa_set_confirm(set, param_number(params, "expires"), refusal) < 0) {
-		json_decref(superseded);
-		return -ECANCELED;
-	}
-	add_identities(set, params);
-	json = state_json(set);
-	if (json)
-		json_object_set_new(json, "superseded", superseded);
-	else
-		json_decref(superseded);
-	return answer(json, ret, refusal);
+	json_out_done(&superseded);
+	return err;
 }
 
-int command_sa_fail(struct daemon *d, const json_t *params, json_t **ret, struct refusal *refusal)
+int command_sa_fail(struct daemon *d, const struct json_node *params, struct json_out *out,
+		    struct refusal *refusal)
 {
 	struct sa_set *set = need_set(d, params, refusal);
-	json_t *json;
 
 	if (!set)
 		return -ECANCELED;
@@ -262,12 +284,16 @@ int command_sa_fail(struct daemon *d, const json_t *params, json_t **ret, struct
 			      "the set is %s: a failed authentication leaves it alone (sa.release "
 			      "ends it)",
 			      sa_set_state_name(set->state));
-	json = json_pack("{s:o, s:s}", "set", set_json_id(set), "state", "gone");
+	json_open(out, '{');
+	json_name(out, "set");
+	set_json_id(out, set);
+	json_add_text(out, "state", "gone");
+	json_close(out, '}');
 	sa_set_drop(set, "failed");
-	return answer(json, ret, refusal);
+	return 0;
 }
 
-int command_sa_extend(struct daemon *d, const json_t *params, json_t **ret,
+int command_sa_extend(struct daemon *d, const struct json_node *params, struct json_out *out,
 		      struct refusal *refusal)
 {
 	struct sa_set *set = need_set(d, params, refusal);
@@ -275,7 +301,10 @@ int command_sa_extend(struct daemon *d, const json_t *params, json_t **ret,
 	if (!set || sa_set_extend(set, param_number(params, "expires"), refusal) < 0)
 		return -ECANCELED;
 	add_identities(set, params);
-	return answer(state_json(set), ret, refusal);
+	json_open(out, '{');
+	add_state(out, set);
+	json_close(out, '}');
+	return 0;
 }
 
 static void unregister(struct sa_set *set, const struct lines *gone)
@@ -292,7 +321,7 @@ static void unregister(struct sa_set *set, const struct lines *gone)
 }
 
 /* Take the identities in @params off the sets of @contact. True: others are left, the sets stay. */
-static bool is_still_used(const struct sa_contact *contact, const json_t *params)
+static bool is_still_used(const struct sa_contact *contact, const struct json_node *params)
 {
 	struct lines gone;
 	struct sa_set *set;
@@ -306,16 +335,16 @@ static bool is_still_used(const struct sa_contact *contact, const json_t *params
 	return used;
 }
 
-static void name_sets(const struct sa_contact *contact, json_t *names)
+static void put_sets(struct json_out *out, const struct sa_contact *contact)
 {
 	const struct sa_set *set;
 
 	DL_FOREACH2(contact->sets, set, contact_next)
-		json_array_append_new(names, set_json_id(set));
+	set_json_id(out, set);
 }
 
 /* One of an IMPI's contacts, or all of them when @params name no address. */
-static bool is_meant(const struct sa_contact *contact, const json_t *params)
+static bool is_meant(const struct sa_contact *contact, const struct json_node *params)
 {
 	const struct ip_addr ue = param_address(params, "ue");
 	const struct sa_set *set;
@@ -328,7 +357,7 @@ static bool is_meant(const struct sa_contact *contact, const json_t *params)
 }
 
 /* TS 24.229 5.2.5.2 */
-static void release_impi(struct daemon *d, const json_t *params, json_t *released)
+static void release_impi(struct json_out *out, struct daemon *d, const struct json_node *params)
 {
 	const struct sa_identity *identity =
 		sa_table_identity(d->table, param_text(params, "impi"));
@@ -338,24 +367,23 @@ static void release_impi(struct daemon *d, const json_t *params, json_t *release
 		next = contact->next;
 		if (!is_meant(contact, params) || is_still_used(contact, params))
 			continue;
-		name_sets(contact, released);
+		put_sets(out, contact);
 		sa_contact_release(contact, param_number(params, "linger"));
 	}
 }
 
 /* TS 24.229 5.2.5.1 */
-static void release_set(struct sa_set *set, const json_t *params, json_t *released)
+static void release_set(struct json_out *out, struct sa_set *set, const struct json_node *params)
 {
 	if (is_still_used(set->contact, params))
 		return;
-	name_sets(set->contact, released);
+	put_sets(out, set->contact);
 	sa_set_release(set, param_number(params, "linger"));
 }
 
-int command_sa_release(struct daemon *d, const json_t *params, json_t **ret,
+int command_sa_release(struct daemon *d, const struct json_node *params, struct json_out *out,
 		       struct refusal *refusal)
 {
-	json_t *released;
 	struct sa_set *set = NULL;
 
 	if (param_has(params, "set") == param_has(params, "impi"))
@@ -365,19 +393,21 @@ int command_sa_release(struct daemon *d, const json_t *params, json_t **ret,
 		if (!set)
 			return -ECANCELED;
 	}
-	released = json_array();
-	if (!released)
-		return answer(NULL, ret, refusal);
+	json_open(out, '{');
+	json_name(out, "released");
+	json_open(out, '[');
 	if (set)
-		release_set(set, params, released);
+		release_set(out, set, params);
 	else
-		release_impi(d, params, released);
-	return answer(json_pack("{s:o}", "released", released), ret, refusal);
+		release_impi(out, d, params);
+	json_close(out, ']');
+	json_close(out, '}');
+	return 0;
 }
 
 /* ---- looking ---- */
 
-static struct sa_set *downlink_of_impi(const struct daemon *d, const json_t *params)
+static struct sa_set *downlink_of_impi(const struct daemon *d, const struct json_node *params)
 {
 	const struct sa_identity *identity =
 		sa_table_identity(d->table, param_text(params, "impi"));
@@ -393,7 +423,7 @@ static struct sa_set *downlink_of_impi(const struct daemon *d, const json_t *par
 	return set;
 }
 
-static struct sa_set *downlink_at(const struct daemon *d, const json_t *params)
+static struct sa_set *downlink_at(const struct daemon *d, const struct json_node *params)
 {
 	const struct ip_addr ue = param_address(params, "ue");
 	const struct sa_contact *contact =
@@ -402,7 +432,7 @@ static struct sa_set *downlink_at(const struct daemon *d, const json_t *params)
 	return contact ? sa_contact_downlink(contact) : NULL;
 }
 
-int command_sa_route(struct daemon *d, const json_t *params, json_t **ret,
+int command_sa_route(struct daemon *d, const struct json_node *params, struct json_out *out,
 		     struct refusal *refusal)
 {
 	struct sa_set *set = NULL;
@@ -425,10 +455,11 @@ int command_sa_route(struct daemon *d, const json_t *params, json_t **ret,
 		return refuse(refusal, REASON_UNKNOWN_SET,
 			      "no confirmed set reaches this phone: what is sent to its protected "
 			      "port is discarded by the kernel");
-	return answer(set_json_route(set), ret, refusal);
+	set_json_route(out, set);
+	return 0;
 }
 
-static bool is_listed(const struct sa_set *set, const json_t *params)
+static bool is_listed(const struct sa_set *set, const struct json_node *params)
 {
 	const char *impi = param_text(params, "impi");
 	const char *match = param_text(params, "match");
@@ -445,7 +476,7 @@ static bool is_listed(const struct sa_set *set, const json_t *params)
 
 /* Sets are gone through by the shortest way that @params leave: those of one identity, those at one
  * address, or all. */
-static const struct sa_set *first_to_list(const struct daemon *d, const json_t *params)
+static const struct sa_set *first_to_list(const struct daemon *d, const struct json_node *params)
 {
 	const struct ip_addr ue = param_address(params, "ue");
 
@@ -463,7 +494,7 @@ static const struct sa_set *first_to_list(const struct daemon *d, const json_t *
 	return d->table->sets;
 }
 
-static const struct sa_set *next_to_list(const struct sa_set *set, const json_t *params)
+static const struct sa_set *next_to_list(const struct sa_set *set, const struct json_node *params)
 {
 	if (param_has(params, "impi")) {
 		const struct sa_contact *contact = set->contact->next;
@@ -473,24 +504,45 @@ static const struct sa_set *next_to_list(const struct sa_set *set, const json_t 
 	return param_has(params, "ue") ? set->peer_next : set->hh.next;
 }
 
-static json_t *listed_json(const struct sa_set *set, const json_t *params)
+static void put_listed(struct json_out *out, const struct sa_set *set, bool detail)
 {
-	json_t *json = set_json_brief(set);
-
-	if (!json || !param_bool(params, "detail"))
-		return json;
-	json_object_set_new(json, "impu", set_json_impu(set));
-	json_object_set_new(json, "phone", set_json_endpoint(&set->ue_address, &set->ue));
-	json_object_set_new(json, "pcscf",
-			    set_json_endpoint(&set->listener->address, &set->pcscf));
-	return json;
+	json_open(out, '{');
+	set_json_brief(out, set);
+	if (detail) {
+		json_name(out, "impu");
+		set_json_impu(out, set);
+		json_name(out, "phone");
+		set_json_endpoint(out, &set->ue_address, &set->ue);
+		json_name(out, "pcscf");
+		set_json_endpoint(out, &set->listener->address, &set->pcscf);
+	}
+	json_close(out, '}');
 }
 
-int command_sa_list(struct daemon *d, const json_t *params, json_t **ret, struct refusal *refusal)
+/* From @set on; returns where it stopped, NULL: at the end. */
+static const struct sa_set *put_list(struct json_out *out, const struct sa_set *set,
+				     const struct json_node *params, const struct sa_set **ret_last)
 {
-	uint32_t limit = param_has(params, "limit") ? param_number(params, "limit") : LIST_DEFAULT;
+	uint32_t left = param_has(params, "limit") ? param_number(params, "limit") : LIST_DEFAULT;
+	const bool detail = param_bool(params, "detail");
+
+	if (left > LIST_MAX)
+		left = LIST_MAX;
+	for (unsigned looked = 0; set && looked < LIST_LOOKED && left; looked++) {
+		*ret_last = set;
+		if (is_listed(set, params)) {
+			put_listed(out, set, detail);
+			left--;
+		}
+		set = next_to_list(set, params);
+	}
+	return set;
+}
+
+int command_sa_list(struct daemon *d, const struct json_node *params, struct json_out *out,
+		    struct refusal *refusal)
+{
 	const struct sa_set *set = first_to_list(d, params), *last = NULL;
-	json_t *list;
 
 	if (param_has(params, "after")) {
 		set = sa_table_by_id(d->table, param_set(params, "after"));
@@ -499,25 +551,28 @@ int command_sa_list(struct daemon *d, const json_t *params, json_t **ret, struct
 				      "the set of \"after\" is gone: begin again");
 		set = next_to_list(set, params);
 	}
-	list = json_array();
-	if (limit > LIST_MAX)
-		limit = LIST_MAX;
-	for (unsigned looked = 0; set && looked < LIST_LOOKED && json_array_size(list) < limit;
-	     looked++) {
-		last = set;
-		if (is_listed(set, params))
-			json_array_append_new(list, listed_json(set, params));
-		set = next_to_list(set, params);
-	}
-	return answer(json_pack("{s:o, s:o, s:I}", "sets", list, "next",
-				set && last ? set_json_id(last) : json_null(), "total",
-				(json_int_t)HASH_COUNT(d->table->sets)),
-		      ret, refusal);
+	json_open(out, '{');
+	json_name(out, "sets");
+	json_open(out, '[');
+	set = put_list(out, set, params, &last);
+	json_close(out, ']');
+	json_name(out, "next");
+	if (set && last)
+		set_json_id(out, last);
+	else
+		json_put_null(out);
+	json_add_number(out, "total", HASH_COUNT(d->table->sets));
+	json_close(out, '}');
+	return 0;
 }
 
-int command_sa_show(struct daemon *d, const json_t *params, json_t **ret, struct refusal *refusal)
+int command_sa_show(struct daemon *d, const struct json_node *params, struct json_out *out,
+		    struct refusal *refusal)
 {
 	const struct sa_set *set = need_set(d, params, refusal);
 
-	return set ? answer(set_json_full(set), ret, refusal) : -ECANCELED;
+	if (!set)
+		return -ECANCELED;
+	set_json_full(out, set);
+	return 0;
 }

@@ -4,7 +4,7 @@
  * error, also when it is "drop": the front end has one place to look at. Errors are left for what
  * has no verdict.
  *
- * A 401 has keys in it. The text is read where jansson holds it, in memory that forgets; of base64
+ * A 401 has keys in it. The text is read where it came in, which the connection wipes; of base64
  * there is one copy, which is wiped here. What goes back has no keys any more.
  */
 #include "daemon/command.h"
@@ -14,8 +14,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef int flow_fn(struct sip_flow *flow, const struct sip_input *in, struct sip_verdict *ret,
@@ -23,7 +22,7 @@ typedef int flow_fn(struct sip_flow *flow, const struct sip_input *in, struct si
 
 /* ---- in ---- */
 
-static enum sip_transport transport_of(const json_t *params)
+static enum sip_transport transport_of(const struct json_node *params)
 {
 	const char *name = param_text(params, "transport");
 
@@ -32,7 +31,7 @@ static enum sip_transport transport_of(const json_t *params)
 	return !strcmp(name, "tcp") ? SIP_TCP : SIP_TLS;
 }
 
-static struct sip_place place_of(const json_t *params, const char *name)
+static struct sip_place place_of(const struct json_node *params, const char *name)
 {
 	struct sip_place place;
 
@@ -40,7 +39,7 @@ static struct sip_place place_of(const json_t *params, const char *name)
 	return place;
 }
 
-static enum sip_direction direction_of(const json_t *params, enum sip_direction usual)
+static enum sip_direction direction_of(const struct json_node *params, enum sip_direction usual)
 {
 	const char *name = param_text(params, "direction");
 
@@ -66,7 +65,7 @@ static int check_places(const struct sip_input *in, struct refusal *refusal)
 	return 0;
 }
 
-static int read_input(struct daemon *d, const json_t *params, enum sip_direction usual,
+static int read_input(struct daemon *d, const struct json_node *params, enum sip_direction usual,
 		      struct sip_input *ret, struct refusal *refusal)
 {
 	*ret = (struct sip_input){
@@ -89,84 +88,83 @@ static int read_input(struct daemon *d, const json_t *params, enum sip_direction
 
 /* ---- out ---- */
 
-static json_t *base64_json(const char *bytes, size_t n)
+static void add_place(struct json_out *out, const char *name, const struct sip_place *place)
 {
-	unsigned char *text = malloc((n + 2) / 3 * 4 + 1);
-	json_t *json = NULL;
-
-	if (text) {
-		EVP_EncodeBlock(text, (const unsigned char *)bytes, (int)n);
-		json = json_string((const char *)text);
-	}
-	free(text);
-	return json;
+	json_name(out, name);
+	json_open(out, '{');
+	set_json_address(out, "address", &place->address);
+	json_add_number(out, "port", place->port);
+	json_close(out, '}');
 }
 
-static json_t *place_json(const struct sip_place *place)
-{
-	char ip[IP_TEXT_BYTES];
-
-	return json_pack("{s:s, s:i}", "address", ip_format(&place->address, ip), "port",
-			 place->port);
-}
-
-static void add_set(const struct daemon *d, const struct sip_verdict *v, json_t *json)
+static void add_set(struct json_out *out, const struct daemon *d, const struct sip_verdict *v)
 {
 	const struct sa_set *set = sa_table_by_id(d->table, v->set_id);
+	char id[17];
 
 	if (!v->set_id)
 		return;
-	json_object_set_new(json, "set", json_sprintf("%016" PRIx64, v->set_id));
-	json_object_set_new(json, "state",
-			    json_string(set ? sa_set_state_name(set->state) : "gone"));
+	snprintf(id, sizeof(id), "%016" PRIx64, v->set_id);
+	json_add_text(out, "set", id);
+	json_add_text(out, "state", set ? sa_set_state_name(set->state) : "gone");
 	if (!set)
 		return;
-	json_object_set_new(json, "impi", json_string(set->impi));
-	json_object_set_new(json, "impu", set_json_impu(set));
-	json_object_set_new(json, "expires_in", json_integer((json_int_t)sa_set_left_s(set)));
+	json_add_text(out, "impi", set->impi);
+	json_name(out, "impu");
+	set_json_impu(out, set);
+	json_add_number(out, "expires_in", sa_set_left_s(set));
 }
 
-static void add_way(const struct sip_verdict *v, json_t *json)
+static void add_way(struct json_out *out, const struct sip_verdict *v)
 {
 	if (!v->has_way)
 		return;
-	json_object_set_new(json, "send_from", place_json(&v->send_from));
-	json_object_set_new(json, "send_to", place_json(&v->send_to));
+	add_place(out, "send_from", &v->send_from);
+	add_place(out, "send_to", &v->send_to);
 }
 
-static void add_reply(const struct sip_verdict *v, json_t *json)
+static void add_reply(struct json_out *out, const struct sip_verdict *v)
 {
 	if (v->action != DECIDE_REPLY)
 		return;
-	json_object_set_new(json, "reply",
-			    json_pack("{s:i, s:s}", "code", (int)v->code, "phrase", v->phrase));
+	json_name(out, "reply");
+	json_open(out, '{');
+	json_add_number(out, "code", v->code);
+	json_add_text(out, "phrase", v->phrase);
+	json_close(out, '}');
 	if (v->has_start)
-		json_object_set_new(json, "start", json_string(choose_start_name(v->start)));
+		json_add_text(out, "start", choose_start_name(v->start));
 }
 
-static json_t *verdict_json(const struct daemon *d, const struct sip_verdict *v, bool base64)
+static void add_message(struct json_out *out, const struct sip_verdict *v, bool base64)
 {
-	json_t *json = json_pack("{s:s, s:b, s:s}", "verdict", decide_action_name(v->action),
-				 "protected", v->is_protected, "why", v->why);
+	if (!v->message)
+		return;
+	json_name(out, base64 ? "message_base64" : "message");
+	if (base64)
+		json_put_base64(out, v->message, v->message_bytes);
+	else
+		json_put_text(out, v->message, v->message_bytes);
+}
 
-	if (!json)
-		return NULL;
+static void put_verdict(struct json_out *out, const struct daemon *d, const struct sip_verdict *v,
+			bool base64)
+{
+	json_open(out, '{');
+	json_add_text(out, "verdict", decide_action_name(v->action));
+	json_add_bool(out, "protected", v->is_protected);
+	json_add_text(out, "why", v->why);
 	if (v->row)
-		json_object_set_new(json, "row", json_integer((json_int_t)v->row));
+		json_add_number(out, "row", v->row);
 	if (v->has_reason)
-		json_object_set_new(json, "reason", json_string(reason_token(v->reason)));
+		json_add_text(out, "reason", reason_token(v->reason));
 	if (v->has_integrity)
-		json_object_set_new(json, "integrity_protected",
-				    json_string(v->integrity_protected ? "yes" : "no"));
-	add_reply(v, json);
-	add_set(d, v, json);
-	add_way(v, json);
-	if (v->message && base64)
-		json_object_set_new(json, "message_base64",
-				    base64_json(v->message, v->message_bytes));
-	else if (v->message)
-		json_object_set_new(json, "message", json_stringn(v->message, v->message_bytes));
-	return json;
+		json_add_text(out, "integrity_protected", v->integrity_protected ? "yes" : "no");
+	add_reply(out, v);
+	add_set(out, d, v);
+	add_way(out, v);
+	add_message(out, v, base64);
+	json_close(out, '}');
 }
 
 /* A refusal without a reason is what the table of RFC 3329 says of a message that did nothing wrong:
@@ -196,7 +194,7 @@ static void tell_refusal(struct daemon *d, const struct sip_verdict *v)
 /* ---- the methods ---- */
 
 static int run(struct daemon *d, flow_fn *flow, const struct sip_input *in, bool base64,
-	       json_t **ret, struct refusal *refusal)
+	       struct json_out *out, struct refusal *refusal)
 {
 	struct sip_verdict verdict;
 	int err;
@@ -209,13 +207,13 @@ static int run(struct daemon *d, flow_fn *flow, const struct sip_input *in, bool
 	if (err)
 		return err;
 	tell_refusal(d, &verdict);
-	*ret = verdict_json(d, &verdict, base64);
+	put_verdict(out, d, &verdict, base64);
 	sip_verdict_done(&verdict);
-	return *ret ? 0 : refuse(refusal, REASON_INTERNAL, "out of memory");
+	return 0;
 }
 
-static int call(struct daemon *d, flow_fn *flow, enum sip_direction usual, const json_t *params,
-		json_t **ret, struct refusal *refusal)
+static int call(struct daemon *d, flow_fn *flow, enum sip_direction usual,
+		const struct json_node *params, struct json_out *out, struct refusal *refusal)
 {
 	struct command_message message;
 	struct sip_input in;
@@ -226,19 +224,19 @@ static int call(struct daemon *d, flow_fn *flow, enum sip_direction usual, const
 	err = read_input(d, params, usual, &in, refusal);
 	in.message = message.text;
 	if (!err)
-		err = run(d, flow, &in, message.copy != NULL, ret, refusal);
+		err = run(d, flow, &in, message.copy != NULL, out, refusal);
 	command_message_done(&message);
 	return err;
 }
 
-int command_sip_request(struct daemon *d, const json_t *params, json_t **ret,
+int command_sip_request(struct daemon *d, const struct json_node *params, struct json_out *out,
 			struct refusal *refusal)
 {
-	return call(d, sip_flow_request, SIP_FROM_PHONE, params, ret, refusal);
+	return call(d, sip_flow_request, SIP_FROM_PHONE, params, out, refusal);
 }
 
-int command_sip_response(struct daemon *d, const json_t *params, json_t **ret,
+int command_sip_response(struct daemon *d, const struct json_node *params, struct json_out *out,
 			 struct refusal *refusal)
 {
-	return call(d, sip_flow_response, SIP_TO_PHONE, params, ret, refusal);
+	return call(d, sip_flow_response, SIP_TO_PHONE, params, out, refusal);
 }

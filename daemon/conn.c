@@ -10,12 +10,11 @@
  * notices. A request that has begun must be there in time. Between two requests a client may be
  * silent for ever, but for HTTP, whose doors strangers may reach.
  *
- * Input carries keys, and so may output (sa.export_keys). Input is kept in a buffer of the
- * connection's own and wiped; output is libevent's, which wipes what it frees (conn_init). What is
- * on its way through the kernel is out of reach.
+ * Input carries keys, and so may output (sa.export_keys). Input is read where it came in, in a
+ * buffer of the connection's own, and wiped; output is libevent's, which wipes what it frees
+ * (conn_init). What is on its way through the kernel is out of reach.
  */
 #include "daemon/conn.h"
-#include "daemon/event_json.h"
 #include "daemon/frame_http.h"
 #include "daemon/frame_json.h"
 #include "daemon/frame_resp.h"
@@ -33,7 +32,7 @@
 #include <unistd.h>
 
 #define IN_START        4096
-#define IN_MAX          (FRAME_JSON_MAX_BYTES + FRAME_HTTP_MAX_HEAD_BYTES)
+#define IN_MAX          (FRAME_JSON_MAX_BYTES + FRAME_HTTP_MAX_HEAD_BYTES + 1)
 #define OUT_HIGH_BYTES  (1024 * 1024)
 #define OUT_EVENT_BYTES (256 * 1024) /* events are written as long as less than this waits */
 #define REQUEST_S       30           /* from its first byte; HTTP: from the answer before it */
@@ -52,7 +51,7 @@ struct conn {
 
 	/* Cuts a request off @in and answers it: the bytes that it took, 0 = more are needed, or
 	 * -errno, and the last answer is written. NULL before the first byte. */
-	long (*take)(struct conn *c, const char *in, size_t len);
+	long (*take)(struct conn *c, char *in, size_t len);
 	union {
 		struct frame_json json;
 		struct frame_resp resp;
@@ -60,7 +59,7 @@ struct conn {
 	} frame;
 	struct subscriber subscriber; /* JSON only */
 
-	char *in;
+	char *in; /* room for one byte more than there is in it */
 	size_t in_len, in_cap;
 	struct evbuffer *out;
 	bool eof;     /* the peer sends no more; what it sent is still answered */
@@ -149,7 +148,7 @@ static void set_deadline(struct conn *c, enum conn_end due, unsigned in_s)
 
 /* ---- framings ---- */
 
-static long take_json(struct conn *c, const char *in, size_t len)
+static long take_json(struct conn *c, char *in, size_t len)
 {
 	const long n = frame_json_next(&c->frame.json, in, len);
 
@@ -168,7 +167,7 @@ static long take_json(struct conn *c, const char *in, size_t len)
 	return n;
 }
 
-static long take_resp(struct conn *c, const char *in, size_t len)
+static long take_resp(struct conn *c, char *in, size_t len)
 {
 	const long n = frame_resp_next(&c->frame.resp, in, len);
 	size_t bytes = 0;
@@ -188,7 +187,7 @@ static long take_resp(struct conn *c, const char *in, size_t len)
 	return n;
 }
 
-static long take_http(struct conn *c, const char *in, size_t len)
+static long take_http(struct conn *c, char *in, size_t len)
 {
 	const long n = frame_http_next(&c->frame.http, in, len);
 	size_t bytes = 0;
@@ -262,7 +261,7 @@ static int make_room(struct conn *c)
 	size_t cap = c->in_cap ? c->in_cap * 2 : IN_START;
 	char *in;
 
-	if (c->in_len < c->in_cap)
+	if (c->in_len + 1 < c->in_cap)
 		return 0;
 	if (cap > IN_MAX)
 		cap = IN_MAX;
@@ -299,12 +298,9 @@ static void put_events(struct conn *c)
 		const uint64_t seq = record ? record->seq : event_last() + 1;
 
 		if (seq != s->next)
-			put_line(c, rpc_notification("event.lost",
-						     json_pack("{s:I, s:I}", "count",
-							       (json_int_t)(seq - s->next), "next",
-							       (json_int_t)seq)));
+			put_line(c, rpc_lost_events(seq - s->next, seq));
 		if (record)
-			put_line(c, rpc_notification("event", event_json(record)));
+			put_line(c, rpc_event(record));
 		s->next = record ? seq + 1 : seq;
 	}
 }
@@ -392,7 +388,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		conn_end(c, CONN_FAILED);
 		return;
 	}
-	n = read(fd, c->in + c->in_len, c->in_cap - c->in_len);
+	n = read(fd, c->in + c->in_len, c->in_cap - c->in_len - 1);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SENT_BYTES (SEC_MAX_BYTES + 256) /* choose_mirror() */
 
@@ -103,31 +104,24 @@ static int read_facts(struct inquiry *i)
 
 /* RFC 3329 2.3.1: the list is that of the listener whatever the phone says, and after a wrong
  * Security-Verify the one that was sent, unmodified. */
-static json_t *headers_json(struct inquiry *i, const struct decision *d)
+static void add_reply(struct json_out *out, const struct inquiry *i, const struct decision *d)
 {
-	json_t *headers = json_array();
 	const char *list = d->row == 6 ? i->sent : i->list;
-	int err = 0;
+	char header[SENT_BYTES + SERVER_LIST_WRITE_BYTES];
 
+	json_name(out, "reply");
+	json_open(out, '{');
+	json_add_number(out, "code", d->code);
+	json_add_text(out, "reason", d->phrase);
+	json_name(out, "headers");
+	json_open(out, '[');
+	snprintf(header, sizeof(header), "Security-Server: %s", list);
 	if (d->add_security_server)
-		err |= json_array_append_new(headers, json_sprintf("Security-Server: %s", list));
+		json_put_text(out, header, strlen(header));
 	if (d->add_require)
-		err |= json_array_append_new(headers, json_string("Require: sec-agree"));
-	if (!err)
-		return headers;
-	json_decref(headers);
-	return NULL;
-}
-
-static int add_reply(struct inquiry *i, const struct decision *d, json_t *json)
-{
-	json_t *headers = headers_json(i, d);
-
-	if (!headers)
-		return -1;
-	return json_object_set_new(json, "reply",
-				   json_pack("{s:i, s:s, s:o}", "code", (int)d->code, "reason",
-					     d->phrase, "headers", headers));
+		json_put_string(out, "Require: sec-agree");
+	json_close(out, ']');
+	json_close(out, '}');
 }
 
 /* What one of @edits makes of the line @h, if any does. */
@@ -185,101 +179,132 @@ static bool is_printable(const char *text)
 	return true;
 }
 
-static int add_header(struct inquiry *i, const struct sip_edits *edits, enum sip_name name,
-		      char *buf, json_t *remove, json_t *replace)
+/* What the edits make of the headers, into two lists under work. */
+struct headers {
+	struct json_out remove, replace;
+};
+
+static void add_header(struct inquiry *i, const struct sip_edits *edits, enum sip_name name,
+		       char *buf, struct headers *ret)
 {
 	struct text_out out;
 
 	text_out_init(&out, buf, i->m.text.n + 1); /* a name is longer than ", " */
 	if (!value_after(edits, name, &out))
-		return 0;
+		return;
 	if (!out.n)
-		return json_array_append_new(remove, json_string(sip_name_text(name)));
-	if (is_printable(buf))
-		return json_object_set_new(replace, sip_name_text(name), json_string(buf));
-	i->unprintable = sip_name_text(name);
-	return -1;
+		json_put_string(&ret->remove, sip_name_text(name));
+	else if (is_printable(buf))
+		json_add_text(&ret->replace, sip_name_text(name), buf);
+	else
+		i->unprintable = sip_name_text(name);
 }
 
-static int add_edits(struct inquiry *i, const struct decision *d, json_t *json)
+static int read_headers(struct inquiry *i, const struct decision *d, struct headers *ret)
 {
-	json_t *remove = json_array(), *replace = json_object();
 	char *buf = malloc(i->m.text.n + 1);
 	struct sip_edits edits;
-	int err = buf ? 0 : -1;
+	int err = buf ? 0 : -ENOMEM;
 
 	sip_edits_init(&edits, &i->m);
 	if (d->clean)
 		sip_agree_clean(&edits);
-	err |= edits.error;
+	err = err ? err : edits.error;
 	for (size_t k = 0; !err && k < sizeof(CLEANED) / sizeof(CLEANED[0]); k++)
-		err = add_header(i, &edits, CLEANED[k], buf, remove, replace);
+		add_header(i, &edits, CLEANED[k], buf, ret);
 	sip_edits_done(&edits);
 	free(buf);
-	err |= json_object_set_new(json, "remove", remove);
-	return err | json_object_set_new(json, "replace", replace);
+	return err;
 }
 
-static int add_start(const struct inquiry *i, const struct decision *d, json_t *json)
+static int add_edits(struct json_out *out, struct inquiry *i, const struct decision *d)
+{
+	struct headers headers = {{0}, {0}};
+	int err;
+
+	json_open(&headers.remove, '[');
+	json_open(&headers.replace, '{');
+	err = read_headers(i, d, &headers);
+	json_close(&headers.remove, ']');
+	json_close(&headers.replace, '}');
+	if (!err)
+		err = headers.remove.err ? headers.remove.err : headers.replace.err;
+	if (!err) {
+		json_name(out, "remove");
+		json_put(out, headers.remove.text);
+		json_name(out, "replace");
+		json_put(out, headers.replace.text);
+	}
+	json_out_done(&headers.remove);
+	json_out_done(&headers.replace);
+	return err;
+}
+
+static void add_start(struct json_out *out, const struct inquiry *i, const struct decision *d)
 {
 	enum choose_start start = CHOOSE_START_SA_OFFER;
 
 	if (d->add_security_server && i->client.has_common)
 		start = i->client.common.start;
 	else if (!d->start_agreement)
-		return 0;
-	return json_object_set_new(json, "start", json_string(choose_start_name(start)));
+		return;
+	json_add_text(out, "start", choose_start_name(start));
 }
 
-static json_t *why_json(const struct inquiry *i, const struct decision *d)
+static void add_why(struct json_out *out, const struct inquiry *i, const struct decision *d)
 {
 	const struct sec_error *error = &i->client.error;
+	char why[sizeof(i->difference) + 400];
 
 	if (d->row == 6 && i->difference[0])
-		return json_sprintf("%s: %s", d->why, i->difference);
-	if (d->code == 400)
-		return json_sprintf("Security-Client, line %zu, offset %zu: %s", error->line + 1,
-				    error->offset, error->why);
-	return json_string(d->why);
+		snprintf(why, sizeof(why), "%s: %s", d->why, i->difference);
+	else if (d->code == 400)
+		snprintf(why, sizeof(why), "Security-Client, line %zu, offset %zu: %s",
+			 error->line + 1, error->offset, error->why);
+	else
+		snprintf(why, sizeof(why), "%s", d->why);
+	json_add_text(out, "why", why);
 }
 
-static int fill(struct inquiry *i, const struct decision *d, json_t *json)
+static int fill(struct json_out *out, struct inquiry *i, const struct decision *d)
 {
-	int err = json_object_set_new(json, "action", json_string(decide_action_name(d->action)));
+	int err = 0;
 
+	json_add_text(out, "action", decide_action_name(d->action));
 	switch (d->action) {
 	case DECIDE_FORWARD:
-		err |= add_edits(i, d, json);
+		err = add_edits(out, i, d);
 		break;
 	case DECIDE_REPLY:
-		err |= add_reply(i, d, json);
+		add_reply(out, i, d);
 		break;
 	case DECIDE_DROP:
 		break;
 	}
-	err |= add_start(i, d, json);
+	add_start(out, i, d);
 	if (d->row)
-		err |= json_object_set_new(json, "row", json_integer((json_int_t)d->row));
-	return err | json_object_set_new(json, "why", why_json(i, d));
+		json_add_number(out, "row", d->row);
+	add_why(out, i, d);
+	return err;
 }
 
-static int answer(struct inquiry *i, json_t **ret)
+static int answer(struct inquiry *i, struct json_out *out)
 {
-	json_t *json = json_object();
 	struct decision d;
+	int err;
 
 	decide_request(&i->q->listener->decide, &i->facts, &d);
-	if (fill(i, &d, json) == 0) {
-		*ret = json;
-		return 0;
-	}
-	json_decref(json);
-	return i->unprintable ? refuse(i->refusal, REASON_BAD_MESSAGE,
-				       "%s holds more than printable ASCII", i->unprintable)
-			      : no_memory(i);
+	json_open(out, '{');
+	err = fill(out, i, &d);
+	json_close(out, '}');
+	if (i->unprintable)
+		return refuse(i->refusal, REASON_BAD_MESSAGE, "%s holds more than printable ASCII",
+			      i->unprintable);
+	return err || out->err ? no_memory(i) : 0;
 }
 
-int decide_json(const struct decide_question *question, json_t **ret, struct refusal *refusal)
+int decide_json(const struct decide_question *question, struct json_out *out,
+		struct refusal *refusal)
 {
 	struct inquiry i = {.q = question, .refusal = refusal};
 	const char *why;
@@ -293,7 +318,7 @@ int decide_json(const struct decide_question *question, json_t **ret, struct ref
 				      : refuse(refusal, REASON_BAD_MESSAGE, "%s", why);
 	err = read_facts(&i);
 	if (!err)
-		err = answer(&i, ret);
+		err = answer(&i, out);
 	sip_client_done(&i.client);
 	sip_message_done(&i.m);
 	return err;

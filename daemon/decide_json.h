@@ -6,10 +6,9 @@
 #ifndef DAEMON_DECIDE_JSON_H
 #define DAEMON_DECIDE_JSON_H
 
-#include <jansson.h>
-
 #include "daemon/refusal.h"
 #include "daemon/sip_agree.h"
+#include "json/json.h"
 
 /* Nobody remembers anything here: what the message does not say stands in the question. */
 struct decide_question {
@@ -26,8 +25,9 @@ struct decide_question {
  * "replace" only with forward: header names that go with all their lines, and headers of which one
  * line with this value remains. "start", what starts the mechanism in common, if there is one;
  * "row" of the table in decide.h, when it was one.
- * Returns 0 and a new reference, or -ECANCELED with bad_message (no SIP request), bad_header (of
+ * Writes it and returns 0, or returns -ECANCELED with bad_message (no SIP request), bad_header (of
  * .sent) or internal. */
-int decide_json(const struct decide_question *question, json_t **ret, struct refusal *refusal);
+int decide_json(const struct decide_question *question, struct json_out *out,
+		struct refusal *refusal);
 
 #endif

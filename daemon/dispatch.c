@@ -1,117 +1,137 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What all framings share: the look-up of a method, the check of its params, the error object, and
- * the counting of both. Requests carry CK and IK, and one result keys of SAs, so all memory of
- * jansson is wiped when it is freed. Knows no framing, no sockets and no ids of requests.
+ * the counting of both. Knows no framing, no sockets and no ids of requests.
  */
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/frame_json.h"
-#include "daemon/wipe.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-void dispatch_init(void)
+int dispatch_parse(char *text, size_t len, struct json_tree *ret, char *ret_why, size_t why_cap)
 {
-	json_set_alloc_funcs(malloc, wipe_free);
-	json_object_seed(0);
-}
+	size_t at = 0;
+	int err;
 
-/* ---- JSON and text ---- */
-
-/* Plain malloc()ed, unlike json_dumps(): the caller knows nothing of jansson. */
-char *dispatch_text(json_t *json)
-{
-	const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
-	size_t bytes = json ? json_dumpb(json, NULL, 0, flags) : 0;
-	char *text = bytes ? malloc(bytes + 1) : NULL;
-
-	if (text) {
-		json_dumpb(json, text, bytes, flags);
-		text[bytes] = '\0';
+	if (len > FRAME_JSON_MAX_BYTES) {
+		snprintf(ret_why, why_cap, "this is too large");
+		return -EINVAL;
 	}
-	json_decref(json);
-	return text;
-}
-
-json_t *dispatch_parse(const char *text, size_t len, char *ret_why, size_t why_cap)
-{
-	json_error_t error;
-	json_t *json;
-
-	if (!frame_json_is_one(text, len)) {
-		snprintf(ret_why, why_cap, "this is not one JSON object or array, or too large or "
-					   "too deep");
-		return NULL;
+	err = json_read(text, len, ret, &at);
+	if (!err && ret->nodes[0].kind != NODE_OBJECT && ret->nodes[0].kind != NODE_ARRAY) {
+		json_tree_done(ret);
+		err = -EILSEQ;
 	}
-	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (!json) /* error.text can quote the input, and with it a key */
-		snprintf(ret_why, why_cap, "no JSON, at byte %d", error.position);
-	return json;
+	if (!err)
+		return 0;
+	if (err == -ENOMEM)
+		snprintf(ret_why, why_cap, "out of memory");
+	else
+		snprintf(ret_why, why_cap,
+			 "this is not one JSON object or array, or is nested too "
+			 "deep: see byte %zu",
+			 at);
+	return -EINVAL;
 }
 
 /* ---- errors ---- */
 
-json_t *dispatch_error(enum dispatch_code code, const char *message)
+void dispatch_fault(struct fault *ret, enum dispatch_code code, const char *why)
 {
-	const char *reason = code == DISPATCH_INVALID_PARAMS	 ? "bad_params"
-			     : code == DISPATCH_METHOD_NOT_FOUND ? "unknown_method"
-								 : "bad_request";
-
-	return json_pack("{s:i, s:s, s:{s:s}}", "code", (int)code, "message", message, "data",
-			 "reason", reason);
+	ret->code = code;
+	snprintf(ret->why, sizeof(ret->why), "%s", why);
 }
 
-static void add_kernel(json_t *data, const struct xfrm_error *error)
+const char *dispatch_fault_reason(const struct fault *fault)
 {
-	json_object_set_new(data, "kernel",
-			    json_pack("{s:s, s:s, s:s}", "errno",
-				      strerrorname_np(-error->error) ?: "?", "object",
-				      error->object, "text", error->kernel));
+	switch (fault->code) {
+	case DISPATCH_REFUSED:
+		return reason_token(fault->refusal.reason);
+	case DISPATCH_INVALID_PARAMS:
+		return "bad_params";
+	case DISPATCH_METHOD_NOT_FOUND:
+		return "unknown_method";
+	case DISPATCH_PARSE_ERROR:
+	case DISPATCH_INVALID_REQUEST:
+		break;
+	}
+	return "bad_request";
+}
+
+const char *dispatch_fault_text(const struct fault *fault)
+{
+	return fault->code == DISPATCH_REFUSED ? fault->refusal.text : fault->why;
 }
 
 /* RFC 3329 2.3.1: a 494 carries our list, and Require: sec-agree. */
-static json_t *sip_headers(const struct refusal *r)
+static void add_sip(struct json_out *out, const struct refusal *r)
 {
-	if (!r->security_server[0])
-		return json_array();
-	return json_pack("[o, s]", json_sprintf("Security-Server: %s", r->security_server),
-			 "Require: sec-agree");
+	char header[sizeof(r->security_server) + 32];
+
+	json_name(out, "sip");
+	json_open(out, '{');
+	json_add_number(out, "code", (unsigned)r->sip_code);
+	json_add_text(out, "phrase", r->sip_phrase);
+	json_name(out, "headers");
+	json_open(out, '[');
+	if (r->security_server[0]) {
+		snprintf(header, sizeof(header), "Security-Server: %s", r->security_server);
+		json_put_text(out, header, strlen(header));
+		json_put_string(out, "Require: sec-agree");
+	}
+	json_close(out, ']');
+	json_close(out, '}');
 }
 
-static json_t *refusal_error(const struct refusal *r)
+static void add_kernel(struct json_out *out, const struct xfrm_error *error)
 {
-	json_t *data = json_pack("{s:s}", "reason", reason_token(r->reason));
+	json_name(out, "kernel");
+	json_open(out, '{');
+	json_add_text(out, "errno", strerrorname_np(-error->error) ?: "?");
+	json_add_text(out, "object", error->object);
+	json_add_text(out, "text", error->kernel);
+	json_close(out, '}');
+}
 
-	if (!data)
-		return NULL;
+static void add_refusal(struct json_out *out, const struct refusal *r)
+{
 	if (r->verdict != VERDICT_NONE)
-		json_object_set_new(data, "verdict",
-				    json_string(r->verdict == VERDICT_DISCARD ? "discard"
-									      : "reject"));
+		json_add_text(out, "verdict", r->verdict == VERDICT_DISCARD ? "discard" : "reject");
 	if (r->sip_code)
-		json_object_set_new(data, "sip",
-				    json_pack("{s:i, s:s, s:o}", "code", r->sip_code, "phrase",
-					      r->sip_phrase, "headers", sip_headers(r)));
+		add_sip(out, r);
 	if (r->has_start)
-		json_object_set_new(data, "start", json_string(choose_start_name(r->start)));
+		json_add_text(out, "start", choose_start_name(r->start));
 	if (r->has_where) {
-		json_object_set_new(data, "line", json_integer((json_int_t)r->where.line));
-		json_object_set_new(data, "offset", json_integer((json_int_t)r->where.offset));
+		json_add_number(out, "line", r->where.line);
+		json_add_number(out, "offset", r->where.offset);
 	}
 	if (r->has_kernel)
-		add_kernel(data, &r->kernel);
-	return json_pack("{s:i, s:s, s:o}", "code", DISPATCH_REFUSED, "message", r->text, "data",
-			 data);
+		add_kernel(out, &r->kernel);
+}
+
+void dispatch_fault_json(struct json_out *out, const struct fault *fault)
+{
+	json_open(out, '{');
+	json_name(out, "code");
+	json_put_integer(out, fault->code);
+	json_add_text(out, "message", dispatch_fault_text(fault));
+	json_name(out, "data");
+	json_open(out, '{');
+	json_add_text(out, "reason", dispatch_fault_reason(fault));
+	if (fault->code == DISPATCH_REFUSED)
+		add_refusal(out, &fault->refusal);
+	json_close(out, '}');
+	json_close(out, '}');
 }
 
 /* ---- methods ---- */
 
 /* Whom a request was about, as far as that can be read from it: it may be a bad one. Who only looks
  * does nothing to a phone. */
-static void tell_refused(const struct command *command, const json_t *params, const char *reason,
+static void tell_refused(const struct command *command, const struct json_node *params, const char *reason,
 			 const char *why, const char *reply)
 {
 	const bool changes = command->right == COMMAND_CHANGES;
@@ -127,31 +147,36 @@ static void tell_refused(const struct command *command, const json_t *params, co
 		   event_if(reply && *reply, event_text("reply", reply)));
 }
 
-static json_t *refused(struct daemon *d, const struct command *command, const json_t *params,
-		       const struct refusal *refusal)
+static bool refused(struct daemon *d, const struct command *command, const struct json_node *params,
+		    struct fault *fault)
 {
+	const struct refusal *refusal = &fault->refusal;
 	char reply[REFUSAL_REPLY_BYTES];
 
+	fault->code = DISPATCH_REFUSED;
 	d->calls[command - COMMANDS][CALL_REFUSED]++;
 	d->refused[refusal->reason]++;
 	tell_refused(command, params, reason_token(refusal->reason), refusal->text,
 		     refusal_reply(refusal, reply));
-	return refusal_error(refusal);
+	return false;
 }
 
-static bool run(struct daemon *d, const struct command *command, json_t *params, json_t **ret)
+static bool run(struct daemon *d, const struct command *command, const struct json_node *params,
+		struct json_out *out, struct fault *fault)
 {
 	const uint64_t start_ns = histogram_clock_ns();
-	struct refusal refusal;
-	const int err = command->run(d, params, ret, &refusal);
+	const size_t start = out->n;
+	int err = command->run(d, params, out, &fault->refusal);
 
 	histogram_add_since(&d->took[command - COMMANDS], start_ns);
-	if (!err) {
-		d->calls[command - COMMANDS][CALL_DONE]++;
-		return true;
+	if (!err && out->err)
+		err = refuse(&fault->refusal, REASON_INTERNAL, "out of memory");
+	if (err) {
+		json_out_cut(out, start);
+		return refused(d, command, params, fault);
 	}
-	*ret = refused(d, command, params, &refusal);
-	return false;
+	d->calls[command - COMMANDS][CALL_DONE]++;
+	return true;
 }
 
 static bool may(const struct daemon *d, const struct command *command, struct refusal *refusal)
@@ -162,41 +187,29 @@ static bool may(const struct daemon *d, const struct command *command, struct re
 	return false;
 }
 
-static bool check_and_run(struct daemon *d, const struct command *command, json_t *params,
-			  json_t **ret)
+bool dispatch(struct daemon *d, const char *method, const struct json_node *params,
+	      struct json_out *out, struct fault *fault)
 {
-	struct refusal refusal;
-	char why[160];
-
-	if (!may(d, command, &refusal)) {
-		*ret = refused(d, command, params, &refusal);
-		return false;
-	}
-	if (!json_is_object(params))
-		snprintf(why, sizeof(why), "\"params\" is an object");
-	else if (params_check(command->params, params, why, sizeof(why)) == 0)
-		return run(d, command, params, ret);
-	d->calls[command - COMMANDS][CALL_BAD_PARAMS]++;
-	if (command->right == COMMAND_CHANGES)
-		tell_refused(command, params, "bad_params", why, NULL);
-	*ret = dispatch_error(DISPATCH_INVALID_PARAMS, why);
-	return false;
-}
-
-bool dispatch(struct daemon *d, const char *method, json_t *params, json_t **ret)
-{
+	static const struct json_node NONE = {.kind = NODE_OBJECT};
 	const struct command *command = command_find(method);
-	json_t *none;
-	bool done;
 
+	if (!params)
+		params = &NONE;
 	if (!command) {
 		d->faults[CALL_NO_METHOD]++;
-		*ret = dispatch_error(DISPATCH_METHOD_NOT_FOUND,
-				      "no such method; daemon.methods lists them");
+		dispatch_fault(fault, DISPATCH_METHOD_NOT_FOUND,
+			       "no such method; daemon.methods lists them");
 		return false;
 	}
-	none = params ? NULL : json_object();
-	done = check_and_run(d, command, params ? params : none, ret);
-	json_decref(none);
-	return done;
+	if (!may(d, command, &fault->refusal))
+		return refused(d, command, params, fault);
+	if (params->kind != NODE_OBJECT)
+		dispatch_fault(fault, DISPATCH_INVALID_PARAMS, "\"params\" is an object");
+	else if (params_check(command->params, params, fault->why, sizeof(fault->why)) == 0)
+		return run(d, command, params, out, fault);
+	fault->code = DISPATCH_INVALID_PARAMS;
+	d->calls[command - COMMANDS][CALL_BAD_PARAMS]++;
+	if (command->right == COMMAND_CHANGES)
+		tell_refused(command, params, "bad_params", fault->why, NULL);
+	return false;
 }

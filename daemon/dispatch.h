@@ -17,22 +17,31 @@ enum dispatch_code {
 	DISPATCH_REFUSED = -32000, /* error.data.reason says why */
 };
 
-/* Do @method. @params: as sent, borrowed; NULL = none. Returns true with the method's result in
- * *@ret, or false with an object of "code", "message" and "data"; a new reference in both cases,
- * NULL when memory is short. */
-bool dispatch(struct daemon *d, const char *method, json_t *params, json_t **ret);
+/* Why there is no result. */
+struct fault {
+	enum dispatch_code code;
+	char why[160];          /* a sentence; unless DISPATCH_REFUSED */
+	struct refusal refusal; /* DISPATCH_REFUSED */
+};
 
-/* An error object for what never became a request. @message: a sentence. */
-json_t *dispatch_error(enum dispatch_code code, const char *message);
+/* Do @method. @params: as sent, NULL = none. Returns true and has written the method's result to
+ * @out; or false, and has written nothing. */
+bool dispatch(struct daemon *d, const char *method, const struct json_node *params,
+	      struct json_out *out, struct fault *ret_fault);
 
-/* Parse one JSON text within the limits of frame_json.h. NULL: @ret_why says where it is wrong, and
+/* A fault of what never became a request. @why: a sentence. */
+void dispatch_fault(struct fault *ret, enum dispatch_code code, const char *why);
+
+/* The stable word and the sentence. */
+const char *dispatch_fault_reason(const struct fault *fault);
+const char *dispatch_fault_text(const struct fault *fault);
+
+/* Write it as an object of "code", "message" and "data". */
+void dispatch_fault_json(struct json_out *out, const struct fault *fault);
+
+/* Read one JSON text, an object or an array, as json_read() does: @text is changed and must outlive
+ * *@ret. Returns 0, and json_tree_done() is due; -EINVAL: @ret_why says where it is wrong, and
  * never holds anything of the text, which may carry keys. */
-json_t *dispatch_parse(const char *text, size_t len, char *ret_why, size_t why_cap);
-
-/* One line of JSON in plain memory, to be freed; NULL when memory is short. @json is stolen. */
-char *dispatch_text(json_t *json);
-
-/* Have jansson wipe what it frees: requests carry keys. Call once, before any other use. */
-void dispatch_init(void);
+int dispatch_parse(char *text, size_t len, struct json_tree *ret, char *ret_why, size_t why_cap);
 
 #endif

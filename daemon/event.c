@@ -10,6 +10,7 @@
 #include "daemon/event.h"
 #include "daemon/event_log.h"
 #include "daemon/log.h"
+#include "proto/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,14 +5,10 @@
 #ifndef DAEMON_EVENT_JSON_H
 #define DAEMON_EVENT_JSON_H
 
-#include <jansson.h>
-
 #include "daemon/event.h"
+#include "json/json.h"
 
-/* An object: seq, time_ms, event, level and the event's own fields. NULL when memory is short. */
-json_t *event_json(const struct event_record *record);
-
-/* Words of a phone as a JSON string. */
-json_t *event_json_text(const char *text);
+/* An object: seq, time_ms, event, level and the event's own fields. */
+void event_json(struct json_out *out, const struct event_record *record);
 
 #endif

@@ -60,16 +60,3 @@ long frame_json_next(struct frame_json *f, const char *data, size_t len)
 	}
 	return 0;
 }
-
-bool frame_json_is_one(const char *data, size_t len)
-{
-	struct frame_json frame = { 0 };
-	const long value = frame_json_next(&frame, data, len);
-	size_t i = value > 0 ? (size_t)value : 0;
-
-	if (!i)
-		return false;
-	while (i < len && is_space(data[i]))
-		i++;
-	return i == len;
-}

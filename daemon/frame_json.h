@@ -23,7 +23,4 @@ struct frame_json {
  * more than it opened; -E2BIG for more than FRAME_JSON_MAX_DEPTH or _BYTES. */
 long frame_json_next(struct frame_json *frame, const char *data, size_t len);
 
-/* Is @data, but for white space around it, one value within the limits? */
-bool frame_json_is_one(const char *data, size_t len);
-
 #endif

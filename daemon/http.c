@@ -8,6 +8,7 @@
 #include "daemon/http.h"
 #include "daemon/metrics.h"
 #include "daemon/rpc.h"
+#include "daemon/wipe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,31 +88,33 @@ static struct body sentence(const char *text)
 
 /* ---- resources; each returns the status ---- */
 
-static int get_health(struct daemon *d, struct span request, struct body *ret)
+static int get_health(struct daemon *d, char *request, size_t len, struct body *ret)
 {
 	(void)d;
 	(void)request;
+	(void)len;
 	*ret = sentence("ok");
 	return 200;
 }
 
-static int get_metrics(struct daemon *d, struct span request, struct body *ret)
+static int get_metrics(struct daemon *d, char *request, size_t len, struct body *ret)
 {
 	(void)request;
+	(void)len;
 	ret->type = METRICS_TYPE;
 	ret->bytes = metrics_text(d, &ret->n);
 	return ret->bytes ? 200 : 500;
 }
 
-static int post_rpc(struct daemon *d, struct span request, struct body *ret)
+static int post_rpc(struct daemon *d, char *request, size_t len, struct body *ret)
 {
-	char *reply = rpc_handle(d, request.p, request.n);
+	char *reply = rpc_handle(d, request, len);
 
 	if (!reply)
 		return 204;
 	*ret = sentence(reply);
 	ret->type = JSON_TYPE;
-	free(reply);
+	wipe_free(reply);
 	return ret->bytes ? 200 : 500;
 }
 
@@ -119,7 +122,7 @@ static const struct resource {
 	const char *path;
 	const char *method;
 	bool controls;
-	int (*run)(struct daemon *d, struct span request, struct body *ret);
+	int (*run)(struct daemon *d, char *request, size_t len, struct body *ret);
 } RESOURCES[] = {
 	{ "/rpc", "POST", true, post_rpc },
 	{ "/metrics", "GET", false, get_metrics },
@@ -127,10 +130,9 @@ static const struct resource {
 	{ NULL, NULL, false, NULL },
 };
 
-char *http_handle(struct daemon *d, const struct frame_http *frame, const char *data,
-		  bool may_control, size_t *ret_bytes, bool *ret_close)
+char *http_handle(struct daemon *d, const struct frame_http *frame, char *data, bool may_control,
+		  size_t *ret_bytes, bool *ret_close)
 {
-	const struct span request = { data + frame->head_bytes, frame->body_bytes };
 	const struct resource *r = RESOURCES;
 	struct body body = { 0 };
 	const char *allow = NULL;
@@ -140,7 +142,7 @@ char *http_handle(struct daemon *d, const struct frame_http *frame, const char *
 			   (r->controls && !may_control)))
 		r++;
 	if (r->path && span_equal(frame->method, span_of(r->method))) {
-		status = r->run(d, request, &body);
+		status = r->run(d, data + frame->head_bytes, frame->body_bytes, &body);
 	} else if (r->path) {
 		status = 405;
 		allow = r->method;

@@ -9,7 +9,6 @@
 #include "daemon/command.h"
 #include "daemon/conn.h"
 #include "daemon/control.h"
-#include "daemon/dispatch.h"
 #include "daemon/encap.h"
 #include "daemon/event.h"
 #include "daemon/event_log.h"
@@ -168,13 +167,14 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
 	const struct running *r = arg;
+	struct json_out answer = { 0 };
 	struct refusal refusal;
-	json_t *answer;
 
 	(void)number;
 	(void)what;
-	if (r->reload && reload_run(r->reload, &answer, &refusal) == 0)
-		json_decref(answer); /* the log has it */
+	if (r->reload)
+		(void)reload_run(r->reload, &answer, &refusal);
+	json_out_done(&answer); /* the log has it */
 }
 
 static int watch_signals(struct running *r)
@@ -332,7 +332,6 @@ static int start(struct running *r, const char *config_path, const struct config
 	}
 	timer_use_loop(r->loop);
 	event_log_set(config->log_identity_hash, config->log_limit);
-	dispatch_init();
 	history_start();
 	if (watch_signals(r) < 0) {
 		log_line(LOG_ERR, "out of memory");

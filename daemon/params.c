@@ -15,11 +15,22 @@
 #define MAX_MESSAGE_BYTES 65535
 #define MAX_BASE64_BYTES  ((MAX_MESSAGE_BYTES + 2) / 3 * 4)
 
-static bool is_text(const json_t *value)
+static bool is_string(const struct json_node *value)
 {
-	const char *text = json_string_value(value);
+	return value && value->kind == NODE_TEXT;
+}
 
-	if (!text || json_string_length(value) > PARAM_TEXT_BYTES)
+/* NULL: it is none, or not there. */
+static struct span string_of(const struct json_node *value)
+{
+	return is_string(value) ? (struct span){value->text, value->n} : (struct span){NULL, 0};
+}
+
+static bool is_text(const struct json_node *value)
+{
+	const char *text = string_of(value).p;
+
+	if (!text || value->n > PARAM_TEXT_BYTES)
 		return false;
 	for (; *text; text++) {
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
@@ -28,56 +39,51 @@ static bool is_text(const json_t *value)
 	return true;
 }
 
-static bool is_lines(const json_t *value)
+static bool is_lines(const struct json_node *value)
 {
-	const json_t *line;
-	size_t i;
-
-	if (json_is_string(value))
-		return true;
-	if (!json_is_array(value) || !json_array_size(value))
-		return false;
-	json_array_foreach(value, i, line) {
-		if (!json_is_string(line))
+	if (value->kind != NODE_ARRAY || !value->n)
+		return is_string(value);
+	for (value = json_first(value); value; value = json_next(value)) {
+		if (!is_string(value))
 			return false;
 	}
 	return true;
 }
 
-static bool is_address(const json_t *value)
+static bool is_address(const struct json_node *value)
 {
 	struct ip_addr ip;
 
-	return json_is_string(value) && ip_parse(json_string_value(value), &ip) == 0;
+	return is_string(value) && ip_parse(value->text, &ip) == 0;
 }
 
-static bool is_number(const json_t *value, json_int_t max)
+static bool is_number(const struct json_node *value, uint64_t max)
 {
-	return json_is_integer(value) && json_integer_value(value) >= 0 &&
-	       json_integer_value(value) <= max;
+	uint64_t number;
+
+	return json_get_number(value, max, &number);
 }
 
-static bool is_hex(const json_t *value, size_t bytes)
+static bool is_hex(const struct json_node *value, size_t bytes)
 {
 	uint8_t buf[KEY_BYTES];
 	bool ok;
 
-	if (!json_is_string(value))
+	if (!is_string(value))
 		return false;
-	ok = text_from_hex((struct span){ json_string_value(value), json_string_length(value) },
-			   buf, bytes) == 0;
+	ok = text_from_hex(string_of(value), buf, bytes) == 0;
 	explicit_bzero(buf, sizeof(buf));
 	return ok;
 }
 
-static bool is_word(const json_t *value, const char *words)
+static bool is_word(const struct json_node *value, const char *words)
 {
-	const size_t len = json_string_length(value);
+	const size_t len = string_of(value).n;
 
 	while (len && words) {
 		const char *end = strchrnul(words, '|');
 
-		if ((size_t)(end - words) == len && !memcmp(words, json_string_value(value), len))
+		if ((size_t)(end - words) == len && !memcmp(words, value->text, len))
 			return true;
 		words = *end ? end + 1 : NULL;
 	}
@@ -117,26 +123,30 @@ bool base64_is(struct span s)
 	return digits && s.n % 4 == 0;
 }
 
-static bool is_base64(const json_t *value)
+static bool is_base64(const struct json_node *value)
 {
-	const struct span s = { json_string_value(value), json_string_length(value) };
+	const struct span s = string_of(value);
 
 	return s.n <= MAX_BASE64_BYTES && base64_is(s) &&
 	       base64_digits(s) * 3 / 4 <= MAX_MESSAGE_BYTES;
 }
 
-static bool is_message(const json_t *value)
+static bool is_message(const struct json_node *value)
 {
-	return json_string_length(value) && json_string_length(value) <= MAX_MESSAGE_BYTES;
+	const size_t bytes = string_of(value).n;
+
+	return bytes && bytes <= MAX_MESSAGE_BYTES;
 }
 
-static bool is_place(const json_t *value)
+static bool is_place(const struct json_node *value)
 {
-	return json_object_size(value) == 2 && is_address(json_object_get(value, "address")) &&
-	       is_number(json_object_get(value, "port"), UINT16_MAX);
+	const struct json_node *address = json_member(value, "address");
+
+	return address && value->n == 2 && is_address(address) &&
+	       is_number(json_member(value, "port"), UINT16_MAX);
 }
 
-static bool is_right(const json_t *value, const struct param *param)
+static bool is_right(const struct json_node *value, const struct param *param)
 {
 	switch (param->type) {
 	case PARAM_TEXT:
@@ -154,7 +164,7 @@ static bool is_right(const json_t *value, const struct param *param)
 	case PARAM_SET:
 		return is_hex(value, SET_ID_BYTES);
 	case PARAM_BOOL:
-		return json_is_boolean(value);
+		return value->kind == NODE_TRUE || value->kind == NODE_FALSE;
 	case PARAM_WORD:
 		return is_word(value, param->help);
 	case PARAM_MESSAGE:
@@ -207,13 +217,13 @@ static const struct param *find(const struct param *params, const char *name)
 	return NULL;
 }
 
-int params_check(const struct param *params, json_t *object, char *ret_why, size_t why_cap)
+int params_check(const struct param *params, const struct json_node *object, char *ret_why,
+		 size_t why_cap)
 {
-	const char *name;
-	json_t *value;
+	const struct json_node *value;
 
-	json_object_foreach(object, name, value) {
-		const struct param *param = find(params, name);
+	for (value = json_first(object); value; value = json_next(value)) {
+		const struct param *param = find(params, value->name);
 
 		if (!param) {
 			snprintf(ret_why, why_cap, "unknown parameter; daemon.methods lists those "
@@ -228,7 +238,7 @@ int params_check(const struct param *params, json_t *object, char *ret_why, size
 		}
 	}
 	for (; params->name; params++) {
-		if (params->required && !json_object_get(object, params->name)) {
+		if (params->required && !param_has(object, params->name)) {
 			snprintf(ret_why, why_cap, "\"%s\" is missing", params->name);
 			return -EINVAL;
 		}
@@ -236,42 +246,45 @@ int params_check(const struct param *params, json_t *object, char *ret_why, size
 	return 0;
 }
 
-bool param_has(const json_t *params, const char *name)
+bool param_has(const struct json_node *params, const char *name)
 {
-	return json_object_get(params, name) != NULL;
+	return json_member(params, name) != NULL;
 }
 
-const char *param_text(const json_t *params, const char *name)
+const char *param_text(const struct json_node *params, const char *name)
 {
-	return json_string_value(json_object_get(params, name));
+	return string_of(json_member(params, name)).p;
 }
 
-uint32_t param_number(const json_t *params, const char *name)
+uint32_t param_number(const struct json_node *params, const char *name)
 {
-	return (uint32_t)json_integer_value(json_object_get(params, name));
+	uint64_t number = 0;
+
+	json_get_number(json_member(params, name), UINT32_MAX, &number);
+	return (uint32_t)number;
 }
 
-uint16_t param_port(const json_t *params, const char *name)
+uint16_t param_port(const struct json_node *params, const char *name)
 {
-	return (uint16_t)json_integer_value(json_object_get(params, name));
+	return (uint16_t)param_number(params, name);
 }
 
-bool param_bool(const json_t *params, const char *name)
+bool param_bool(const struct json_node *params, const char *name)
 {
-	return json_is_true(json_object_get(params, name));
+	const struct json_node *value = json_member(params, name);
+
+	return value && value->kind == NODE_TRUE;
 }
 
-static void get_hex(const json_t *params, const char *name, uint8_t *ret, size_t bytes)
+static void get_hex(const struct json_node *params, const char *name, uint8_t *ret, size_t bytes)
 {
-	const json_t *value = json_object_get(params, name);
+	const struct span text = string_of(json_member(params, name));
 
-	if (!value || text_from_hex((struct span){ json_string_value(value),
-						   json_string_length(value) },
-				    ret, bytes) < 0)
+	if (!text.p || text_from_hex(text, ret, bytes) < 0)
 		memset(ret, 0, bytes);
 }
 
-uint64_t param_set(const json_t *params, const char *name)
+uint64_t param_set(const struct json_node *params, const char *name)
 {
 	uint8_t bytes[SET_ID_BYTES];
 	uint64_t id = 0;
@@ -282,12 +295,12 @@ uint64_t param_set(const json_t *params, const char *name)
 	return id;
 }
 
-void param_key(const json_t *params, const char *name, uint8_t ret[static 16])
+void param_key(const struct json_node *params, const char *name, uint8_t ret[static 16])
 {
 	get_hex(params, name, ret, KEY_BYTES);
 }
 
-struct ip_addr param_address(const json_t *params, const char *name)
+struct ip_addr param_address(const struct json_node *params, const char *name)
 {
 	const char *text = param_text(params, name);
 	struct ip_addr ip = { .family = AF_UNSPEC };
@@ -297,34 +310,32 @@ struct ip_addr param_address(const json_t *params, const char *name)
 	return ip;
 }
 
-void param_lines(const json_t *params, const char *name, struct lines *ret)
+void param_lines(const struct json_node *params, const char *name, struct lines *ret)
 {
-	const json_t *value = json_object_get(params, name);
-	const json_t *line;
-	size_t i;
+	const struct json_node *value = json_member(params, name);
 
 	ret->count = 0;
-	if (json_is_string(value))
-		ret->line[ret->count++] = (struct span){ json_string_value(value),
-							 json_string_length(value) };
-	json_array_foreach(value, i, line) {
-		if (ret->count < sizeof(ret->line) / sizeof(ret->line[0]))
-			ret->line[ret->count++] = (struct span){ json_string_value(line),
-								 json_string_length(line) };
+	if (is_string(value))
+		ret->line[ret->count++] = string_of(value);
+	for (value = value ? json_first(value) : NULL;
+	     value && ret->count < sizeof(ret->line) / sizeof(ret->line[0]);
+	     value = json_next(value))
+		ret->line[ret->count++] = string_of(value);
+}
+
+struct span param_message(const struct json_node *params, const char *name)
+{
+	return string_of(json_member(params, name));
+}
+
+struct ip_addr param_place(const struct json_node *params, const char *name, uint16_t *ret_port)
+{
+	const struct json_node *place = json_member(params, name);
+
+	if (!place) {
+		*ret_port = 0;
+		return (struct ip_addr){.family = AF_UNSPEC};
 	}
-}
-
-struct span param_message(const json_t *params, const char *name)
-{
-	const json_t *value = json_object_get(params, name);
-
-	return (struct span){ json_string_value(value), json_string_length(value) };
-}
-
-struct ip_addr param_place(const json_t *params, const char *name, uint16_t *ret_port)
-{
-	const json_t *place = json_object_get(params, name);
-
 	*ret_port = param_port(place, "port");
 	return param_address(place, "address");
 }
@@ -347,7 +358,7 @@ char *base64_decode(struct span s, size_t *ret_bytes)
 	return bytes;
 }
 
-char *param_base64(const json_t *params, const char *name, size_t *ret_bytes)
+char *param_base64(const struct json_node *params, const char *name, size_t *ret_bytes)
 {
 	return base64_decode(param_message(params, name), ret_bytes);
 }

@@ -6,9 +6,8 @@
 #ifndef DAEMON_PARAMS_H
 #define DAEMON_PARAMS_H
 
-#include <jansson.h>
-
 #include "daemon/lines.h"
+#include "json/json.h"
 #include "xfrm/xfrm.h"
 
 enum param_type {
@@ -38,25 +37,26 @@ struct param {
 
 /* Hold @object against @params (ended by a NULL name): all known, the required there, each of its
  * type. Returns 0, or -EINVAL with a sentence that never holds a value. */
-int params_check(const struct param *params, json_t *object, char *ret_why, size_t why_cap);
+int params_check(const struct param *params, const struct json_node *object, char *ret_why,
+		 size_t why_cap);
 
 const char *param_type_name(enum param_type type);
 
 /* After params_check(). Absent: NULL, 0, false, AF_UNSPEC, or no lines. */
-bool param_has(const json_t *params, const char *name);
-const char *param_text(const json_t *params, const char *name);
-uint32_t param_number(const json_t *params, const char *name);
-uint16_t param_port(const json_t *params, const char *name);
-bool param_bool(const json_t *params, const char *name);
-uint64_t param_set(const json_t *params, const char *name);
-struct ip_addr param_address(const json_t *params, const char *name);
-void param_lines(const json_t *params, const char *name, struct lines *ret);
-void param_key(const json_t *params, const char *name, uint8_t ret[static 16]);
-struct span param_message(const json_t *params, const char *name);
-struct ip_addr param_place(const json_t *params, const char *name, uint16_t *ret_port);
+bool param_has(const struct json_node *params, const char *name);
+const char *param_text(const struct json_node *params, const char *name);
+uint32_t param_number(const struct json_node *params, const char *name);
+uint16_t param_port(const struct json_node *params, const char *name);
+bool param_bool(const struct json_node *params, const char *name);
+uint64_t param_set(const struct json_node *params, const char *name);
+struct ip_addr param_address(const struct json_node *params, const char *name);
+void param_lines(const struct json_node *params, const char *name, struct lines *ret);
+void param_key(const struct json_node *params, const char *name, uint8_t ret[static 16]);
+struct span param_message(const struct json_node *params, const char *name);
+struct ip_addr param_place(const struct json_node *params, const char *name, uint16_t *ret_port);
 
 /* What a PARAM_BASE64 says, to be wiped and freed; NULL when memory is short. */
-char *param_base64(const json_t *params, const char *name, size_t *ret_bytes);
+char *param_base64(const struct json_node *params, const char *name, size_t *ret_bytes);
 
 /* RFC 4648 4, with padding. What base64_decode() gives, of a text that base64_is(), is to be wiped
  * and freed; NULL when memory is short. */

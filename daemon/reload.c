@@ -37,6 +37,12 @@ struct reload {
 	struct timer leave;
 };
 
+/* The same list for the answer and for the log. */
+struct names {
+	struct json_out array; /* without its last bracket */
+	struct json_out text;
+};
+
 /* One change of the configuration. */
 struct change {
 	struct reload *reload;
@@ -44,7 +50,7 @@ struct change {
 	struct config *next;
 	uint64_t sets[CONFIG_MAX_LISTENERS]; /* of those before */
 	const struct config_listener *heirs[CONFIG_MAX_LISTENERS]; /* what they become; NULL: gone */
-	json_t *changed, *restart, *leaving; /* names of keys and listeners */
+	struct names changed, restart, leaving; /* keys and listeners */
 };
 
 /* ---- what is different ---- */
@@ -119,10 +125,17 @@ static const struct key LISTENER_KEYS[] = {
 };
 
 /* "log-level", "listener ims: algorithms" */
-static void name(json_t *list, const struct config_listener *l, const char *what)
+static void name(struct names *list, const struct config_listener *l, const char *what)
 {
-	json_array_append_new(list, l ? json_sprintf("listener %s: %s", l->name, what)
-				      : json_string(what));
+	char text[CONFIG_NAME_BYTES + 64];
+
+	if (l)
+		snprintf(text, sizeof(text), "listener %s: %s", l->name, what);
+	else
+		snprintf(text, sizeof(text), "%s", what);
+	json_put(&list->text, list->text.n ? ", " : "");
+	json_put(&list->text, text);
+	json_put_text(&list->array, text, strlen(text));
 }
 
 static void put_back(void *next, const void *before, const struct key *key)
@@ -169,7 +182,7 @@ static void compare_daemon(struct change *c)
 	for (const struct key *key = DAEMON_KEYS; key->name; key++) {
 		if (is_same(c->before, c->next, key))
 			continue;
-		name(key->when == AT_RESTART ? c->restart : c->changed, NULL, key->name);
+		name(key->when == AT_RESTART ? &c->restart : &c->changed, NULL, key->name);
 		if (key->when == AT_RESTART)
 			put_back(c->next, c->before, key);
 	}
@@ -184,12 +197,12 @@ static void compare_listener(struct change *c, const struct config_listener *bef
 		if (is_same(before, next, key))
 			continue;
 		stays = must_stay(key, before, next, has_sets);
-		name(stays ? c->restart : c->changed, next, key->name);
+		name(stays ? &c->restart : &c->changed, next, key->name);
 		if (stays)
 			put_back(next, before, key);
 	}
 	if (before->leaving)
-		name(c->changed, next, "back");
+		name(&c->changed, next, "back");
 }
 
 /* ---- listeners ---- */
@@ -217,7 +230,7 @@ static int leave(struct change *c, const struct config_listener *before, bool ha
 	struct config_listener *stays;
 
 	if (!before->leaving || !has_sets)
-		name(c->changed, before, "gone");
+		name(&c->changed, before, "gone");
 	if (!has_sets)
 		return 0;
 	if (c->next->listener_count == CONFIG_MAX_LISTENERS)
@@ -225,7 +238,7 @@ static int leave(struct change *c, const struct config_listener *before, bool ha
 	stays = &c->next->listeners[c->next->listener_count++];
 	*stays = *before;
 	stays->leaving = true;
-	json_array_append_new(c->leaving, json_string(before->name));
+	name(&c->leaving, NULL, before->name);
 	return 0;
 }
 
@@ -241,7 +254,7 @@ static int compare_listeners(struct change *c)
 		if (before)
 			compare_listener(c, before, next, c->sets[before - c->before->listeners]);
 		else
-			name(c->changed, next, "new");
+			name(&c->changed, next, "new");
 	}
 	for (size_t i = 0; i < c->before->listener_count && !err; i++) {
 		const struct config_listener *before = &c->before->listeners[i];
@@ -439,39 +452,25 @@ static int compare(struct change *c, struct refusal *refusal)
 	return check_listeners(c, refusal);
 }
 
-static char *joined(const json_t *list)
-{
-	char *text = NULL;
-	size_t i, bytes;
-	json_t *one;
-	FILE *out = open_memstream(&text, &bytes);
-
-	if (!out)
-		return NULL;
-	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-		fprintf(out, "%s%s", i ? ", " : "", json_string_value(one));
-	fclose(out);
-	return text;
-}
-
 static void announce(const struct change *c)
 {
-	char *changed = joined(c->changed), *restart = joined(c->restart);
-	char *leaving = joined(c->leaving);
-
-	event_emit(EVENT_RELOADED, event_text("changed", changed), event_text("restart", restart),
-		   event_text("leaving", leaving));
-	free(changed);
-	free(restart);
-	free(leaving);
+	event_emit(EVENT_RELOADED, event_text("changed", c->changed.text.text),
+		   event_text("restart", c->restart.text.text),
+		   event_text("leaving", c->leaving.text.text));
 }
 
-static int change(struct change *c, json_t **ret, struct refusal *refusal)
+static void put_names(struct json_out *out, const char *member, const struct names *list)
 {
-	json_t *answer = json_pack("{s:O, s:O, s:O}", "changed", c->changed, "restart",
-				   c->restart, "leaving", c->leaving);
-	int err = answer ? read_next(c, refusal)
-			 : refuse(refusal, REASON_INTERNAL, "out of memory");
+	json_name(out, member);
+	json_put(out, list->array.text ? list->array.text : "");
+	json_close(out, ']');
+	if (list->array.err)
+		out->err = list->array.err;
+}
+
+static int change(struct change *c, struct json_out *out, struct refusal *refusal)
+{
+	int err = read_next(c, refusal);
 
 	if (!err)
 		err = compare(c, refusal);
@@ -479,39 +478,51 @@ static int change(struct change *c, json_t **ret, struct refusal *refusal)
 		err = prepare(c, refusal);
 	if (err) {
 		free(c->next);
-		json_decref(answer);
 		event_emit(EVENT_RELOAD_REFUSED, event_text("why", refusal->text));
 		return err;
 	}
 	take(c);
 	announce(c);
-	*ret = answer;
+	json_open(out, '{');
+	put_names(out, "changed", &c->changed);
+	put_names(out, "restart", &c->restart);
+	put_names(out, "leaving", &c->leaving);
+	json_close(out, '}');
 	return 0;
 }
 
-int reload_run(struct reload *reload, json_t **ret, struct refusal *refusal)
+static void begin_names(struct names *list)
 {
-	struct change c = {
-		.reload = reload,
-		.before = reload->to.daemon->config,
-		.changed = json_array(),
-		.restart = json_array(),
-		.leaving = json_array(),
-	};
+	json_open(&list->array, '[');
+	json_put(&list->text, ""); /* so that an empty one is there, too */
+}
+
+static void end_names(struct names *list)
+{
+	json_out_done(&list->array);
+	json_out_done(&list->text);
+}
+
+int reload_run(struct reload *reload, struct json_out *out, struct refusal *refusal)
+{
+	struct change c = { .reload = reload, .before = reload->to.daemon->config };
 	int err;
 
+	begin_names(&c.changed);
+	begin_names(&c.restart);
+	begin_names(&c.leaving);
 	(void)notify_reloading();
-	err = change(&c, ret, refusal);
+	err = change(&c, out, refusal);
 	(void)notify("READY=1");
-	json_decref(c.changed);
-	json_decref(c.restart);
-	json_decref(c.leaving);
+	end_names(&c.changed);
+	end_names(&c.restart);
+	end_names(&c.leaving);
 	return err;
 }
 
-static int run(void *arg, json_t **ret, struct refusal *refusal)
+static int run(void *arg, struct json_out *out, struct refusal *refusal)
 {
-	return reload_run(arg, ret, refusal);
+	return reload_run(arg, out, refusal);
 }
 
 struct reload *reload_new(const char *path, const struct reload_targets *targets)

@@ -6,7 +6,6 @@
 #define DAEMON_RELOAD_H
 
 #include <event2/event.h>
-#include <jansson.h>
 
 #include "daemon/command.h"
 #include "daemon/control.h"
@@ -33,8 +32,8 @@ struct reload *reload_new(const char *path, const struct reload_targets *targets
 /* After the table: its sets point at the configuration, which may be ours. */
 void reload_free(struct reload *reload);
 
-/* Take the file whole, or nothing of it. *@ret: what daemon.reload answers, a new reference.
+/* Take the file whole, or nothing of it. What daemon.reload answers is added to @out.
  * Returns 0, or -ECANCELED (see @refusal) and all is as it was. */
-int reload_run(struct reload *reload, json_t **ret, struct refusal *refusal);
+int reload_run(struct reload *reload, struct json_out *out, struct refusal *refusal);
 
 #endif

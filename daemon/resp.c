@@ -11,9 +11,10 @@
  */
 #include "daemon/resp.h"
 #include "daemon/dispatch.h"
-#include "daemon/frame_json.h"
+#include "daemon/wipe.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 struct resp {
 	struct daemon *daemon;
 	const struct frame_resp *frame;
-	const char *data;
+	char *data;
 	FILE *out;
 	bool quit;
 };
@@ -54,94 +55,99 @@ static void put_error(FILE *out, const char *code, const char *sentence)
 	fputs("\r\n", out);
 }
 
-/* @json is stolen. */
-static void put_json(struct resp *r, json_t *json)
+static void put_json(struct resp *r, const struct json_out *json)
 {
-	char *text = dispatch_text(json);
-
-	if (text)
-		put_bulk(r, text, strlen(text));
-	else
+	if (json->err)
 		put_error(r->out, "internal", "out of memory");
-	free(text);
+	else
+		put_bulk(r, json->text, json->n);
 }
 
 /* ---- methods ---- */
 
-/* base64 is for scripts whose strings cannot hold quotation marks. */
-static json_t *parse_params(struct span text, char *ret_why, size_t why_cap)
+/* base64 is for scripts whose strings cannot hold quotation marks; *@ret_copy is what it said, to
+ * be wiped and freed. Returns 0, and json_tree_done() is due, or -EINVAL. */
+static int parse_params(const struct resp *r, struct span text, struct json_tree *ret,
+			char **ret_copy, char *ret_why, size_t why_cap)
 {
-	json_t *params;
 	size_t bytes;
-	char *json;
 
 	if (!base64_is(text))
-		return dispatch_parse(text.p, text.n, ret_why, why_cap);
-	json = base64_decode(text, &bytes);
-	if (!json) {
-		snprintf(ret_why, why_cap, "out of memory");
-		return NULL;
-	}
-	params = dispatch_parse(json, bytes, ret_why, why_cap);
-	explicit_bzero(json, bytes);
-	free(json);
-	return params;
+		return dispatch_parse(r->data + (text.p - r->data), text.n, ret, ret_why, why_cap);
+	*ret_copy = base64_decode(text, &bytes);
+	if (*ret_copy)
+		return dispatch_parse(*ret_copy, bytes, ret, ret_why, why_cap);
+	snprintf(ret_why, why_cap, "out of memory");
+	return -EINVAL;
 }
 
-static bool fail(json_t **ret, const char *why)
+/* With @text as its params. As dispatch(). */
+static bool call_with(struct resp *r, const char *method, struct span text, struct json_out *out,
+		      struct fault *fault)
 {
-	*ret = dispatch_error(DISPATCH_INVALID_PARAMS, why);
-	return false;
+	struct json_tree params = {0};
+	char *copy = NULL;
+	char why[160];
+	bool done = false;
+
+	if (text.n && parse_params(r, text, &params, &copy, why, sizeof(why)) < 0) {
+		r->daemon->faults[CALL_NO_JSON]++;
+		dispatch_fault(fault, DISPATCH_INVALID_PARAMS, why);
+	} else {
+		done = dispatch(r->daemon, method, params.nodes, out, fault);
+	}
+	json_tree_done(&params);
+	wipe_free(copy);
+	return done;
 }
 
 /* The method that argument @first names, its params behind it. As dispatch(). */
-static bool call(struct resp *r, size_t first, json_t **ret)
+static bool call(struct resp *r, size_t first, struct json_out *out, struct fault *fault)
 {
 	const struct span name = arg(r, first), text = arg(r, first + 1);
-	char method[NAME_BYTES], why[160];
-	json_t *params = NULL;
-	bool done;
+	char method[NAME_BYTES];
 
 	snprintf(method, sizeof(method), "%.*s", (int)name.n, name.p);
 	if (strlen(method) != name.n) /* too long, or with a NUL in it */
 		method[0] = '\0';
 	if (!command_find(method))
-		return dispatch(r->daemon, method, NULL, ret);
-	if (r->frame->count > first + 2)
-		return fail(ret, "the params are one argument, a JSON object");
-	if (text.n) {
-		params = parse_params(text, why, sizeof(why));
-		if (!params) {
-			r->daemon->faults[CALL_NO_JSON]++;
-			return fail(ret, why);
-		}
+		return dispatch(r->daemon, method, NULL, out, fault);
+	if (r->frame->count > first + 2) {
+		dispatch_fault(fault, DISPATCH_INVALID_PARAMS,
+			       "the params are one argument, a JSON object");
+		return false;
 	}
-	done = dispatch(r->daemon, method, params, ret);
-	json_decref(params);
-	return done;
+	return call_with(r, method, text, out, fault);
 }
 
 static void do_method(struct resp *r)
 {
-	json_t *answer;
+	struct json_out out = {0};
+	struct fault fault;
 
-	if (call(r, 0, &answer)) {
-		put_json(r, answer);
-		return;
-	}
-	put_error(r->out,
-		  json_string_value(json_object_get(json_object_get(answer, "data"), "reason"))
-			  ?: "internal",
-		  json_string_value(json_object_get(answer, "message")) ?: "out of memory");
-	json_decref(answer);
+	if (call(r, 0, &out, &fault))
+		put_json(r, &out);
+	else
+		put_error(r->out, dispatch_fault_reason(&fault), dispatch_fault_text(&fault));
+	json_out_done(&out);
 }
 
 static void do_call(struct resp *r)
 {
-	json_t *answer;
-	const bool done = call(r, 1, &answer);
+	struct json_out out = {0};
+	struct fault fault;
 
-	put_json(r, json_pack("{s:o}", done ? "result" : "error", answer));
+	json_open(&out, '{');
+	json_name(&out, "result");
+	if (!call(r, 1, &out, &fault)) {
+		json_out_cut(&out, 0);
+		json_open(&out, '{');
+		json_name(&out, "error");
+		dispatch_fault_json(&out, &fault);
+	}
+	json_close(&out, '}');
+	put_json(r, &out);
+	json_out_done(&out);
 }
 
 /* ---- what Redis clients send by themselves ---- */
@@ -227,8 +233,8 @@ static void run(struct resp *r)
 	do_method(r);
 }
 
-char *resp_handle(struct daemon *d, const struct frame_resp *frame, const char *data,
-		  size_t *ret_bytes, bool *ret_quit)
+char *resp_handle(struct daemon *d, const struct frame_resp *frame, char *data, size_t *ret_bytes,
+		  bool *ret_quit)
 {
 	struct resp r = { .daemon = d, .frame = frame, .data = data };
 	char *reply = NULL;

@@ -11,8 +11,8 @@
 
 /* The reply to a complete command, to be freed; NULL when none is due (an empty command) or memory
  * is short. *@ret_quit: the client takes leave. */
-char *resp_handle(struct daemon *d, const struct frame_resp *frame, const char *data,
-		  size_t *ret_bytes, bool *ret_quit);
+char *resp_handle(struct daemon *d, const struct frame_resp *frame, char *data, size_t *ret_bytes,
+		  bool *ret_quit);
 
 /* The last words to a client that does not speak RESP2. @why: a sentence. To be freed. */
 char *resp_protocol_error(const char *why, size_t *ret_bytes);

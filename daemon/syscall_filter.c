@@ -8,7 +8,7 @@
  * something new after an upgrade and has another way takes that, and phones stay registered. The
  * few calls that only an intruder makes do end it.
  *
- * The list is that of the C library, libevent, OpenSSL, jansson and LMDB in steady state, of
+ * The list is that of the C library, libevent, OpenSSL and LMDB in steady state, of
  * reading the configuration again, and of stopping. tests/kernel/privileges.py runs every method
  * under it and looks for a call that was refused.
  */

@@ -465,22 +465,36 @@ static void write_q(struct text_out *out, size_t index, size_t count)
 
 static void write_suite(struct text_out *out, const struct ipsec_suite *suite)
 {
-	text_out_printf(out, ";alg=%s;ealg=%s;prot=%s;mod=%s", ipsec_alg_name(suite->alg),
-			ipsec_ealg_name(suite->ealg), ipsec_prot_name(suite->prot),
-			ipsec_mod_name(suite->mod));
+	text_out(out, ";alg=");
+	text_out(out, ipsec_alg_name(suite->alg));
+	text_out(out, ";ealg=");
+	text_out(out, ipsec_ealg_name(suite->ealg));
+	text_out(out, ";prot=");
+	text_out(out, ipsec_prot_name(suite->prot));
+	text_out(out, ";mod=");
+	text_out(out, ipsec_mod_name(suite->mod));
+}
+
+static void write_number(struct text_out *out, const char *name, uint32_t number)
+{
+	text_out(out, name);
+	text_out_number(out, number);
 }
 
 static void write_endpoint(struct text_out *out, const struct ipsec_endpoint *endpoint)
 {
 	switch (endpoint->dialect) {
 	case IPSEC_DIALECT_24229:
-		text_out_printf(out, ";spi-c=%u;spi-s=%u;port-c=%u;port-s=%u", endpoint->spi_c,
-				endpoint->spi_s, endpoint->port_c, endpoint->port_s);
+		write_number(out, ";spi-c=", endpoint->spi_c);
+		write_number(out, ";spi-s=", endpoint->spi_s);
+		write_number(out, ";port-c=", endpoint->port_c);
+		write_number(out, ";port-s=", endpoint->port_s);
 		break;
 	case IPSEC_DIALECT_RFC3329:
-		text_out_printf(out, ";spi=%u;port1=%u", endpoint->spi, endpoint->port1);
+		write_number(out, ";spi=", endpoint->spi);
+		write_number(out, ";port1=", endpoint->port1);
 		if (endpoint->port2)
-			text_out_printf(out, ";port2=%u", endpoint->port2);
+			write_number(out, ";port2=", endpoint->port2);
 		break;
 	}
 }
@@ -494,7 +508,7 @@ int ipsec3gpp_write(const struct ipsec_endpoint *endpoint, const struct ipsec_su
 	if (suite_count == 0 || suite_count > SEC_MAX_MECHANISMS)
 		return -EINVAL;
 	for (size_t i = 0; i < suite_count; i++) {
-		text_out_printf(&out, "%sipsec-3gpp", i ? ", " : "");
+		text_out(&out, i ? ", ipsec-3gpp" : "ipsec-3gpp");
 		if (with_q)
 			write_q(&out, i, suite_count);
 		write_suite(&out, &suites[i]);

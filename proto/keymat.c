@@ -14,9 +14,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <stdbool.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #define SALT_BYTES 4
 #define KDF_BYTES  32 /* of HMAC-SHA-256 */
@@ -26,19 +28,56 @@
 static const uint8_t gmac_salt_s[] = "\x58" "AES_GMAC_SALT" "\x00\x0d";
 static const uint8_t gcm_salt_s[] = "\x59" "AES_GCM_SALT" "\x00\x0c";
 
+/* Looking an algorithm up costs OpenSSL many times what using it does. This one is looked up once,
+ * has the key 0, and is copied for each use. NULL: there is no such algorithm. */
+static const EVP_MAC_CTX *hmac_sha256(void)
+{
+	static const uint8_t no_key[KDF_BYTES];
+	static EVP_MAC_CTX *kept;
+	char digest[] = "SHA256";
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac;
+
+	if (kept)
+		return kept;
+	mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	kept = EVP_MAC_CTX_new(mac);
+	EVP_MAC_free(mac);
+	if (kept && !EVP_MAC_init(kept, no_key, sizeof(no_key), params)) {
+		EVP_MAC_CTX_free(kept);
+		kept = NULL;
+	}
+	return kept;
+}
+
+static bool hmac(const uint8_t *key, size_t key_bytes, const uint8_t *s, size_t s_bytes,
+		 uint8_t ret[static KDF_BYTES])
+{
+	const EVP_MAC_CTX *kept = hmac_sha256();
+	EVP_MAC_CTX *mac = kept ? EVP_MAC_CTX_dup(kept) : NULL;
+	size_t bytes = 0;
+	const bool ok = mac && EVP_MAC_init(mac, key, key_bytes, NULL) &&
+			EVP_MAC_update(mac, s, s_bytes) &&
+			EVP_MAC_final(mac, ret, &bytes, KDF_BYTES) && bytes == KDF_BYTES;
+
+	EVP_MAC_CTX_free(mac);
+	return ok;
+}
+
 /* The 32 least significant bits of KDF(CK || IK, @s): its last four octets. */
 static int derive_salt(const uint8_t *ck, const uint8_t *ik, const uint8_t *s, size_t s_bytes,
 		       uint8_t ret[static SALT_BYTES])
 {
 	uint8_t key[2 * KEYMAT_AKA_BYTES];
-	uint8_t mac[EVP_MAX_MD_SIZE];
-	unsigned int mac_bytes = 0;
+	uint8_t mac[KDF_BYTES];
 	int r = -ENOSYS;
 
 	memcpy(key, ck, KEYMAT_AKA_BYTES);
 	memcpy(key + KEYMAT_AKA_BYTES, ik, KEYMAT_AKA_BYTES);
-	if (HMAC(EVP_sha256(), key, sizeof(key), s, s_bytes, mac, &mac_bytes) &&
-	    mac_bytes == KDF_BYTES) {
+	if (hmac(key, sizeof(key), s, s_bytes, mac)) {
 		memcpy(ret, mac + KDF_BYTES - SALT_BYTES, SALT_BYTES);
 		r = 0;
 	}

@@ -244,7 +244,10 @@ void sec_build_q_text(int q_milli, char ret[static SEC_Q_BYTES])
 	struct text_out out;
 
 	text_out_init(&out, ret, SEC_Q_BYTES);
-	text_out_printf(&out, "%d.%03d", q_milli / 1000, q_milli % 1000);
+	text_out_number(&out, (unsigned)q_milli / 1000);
+	text_out(&out, ".");
+	for (unsigned digit = 100; digit; digit /= 10)
+		text_out_number(&out, (unsigned)q_milli / digit % 10);
 	while (ret[out.n - 1] == '0')
 		ret[--out.n] = '\0';
 	if (ret[out.n - 1] == '.')

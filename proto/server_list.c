@@ -316,7 +316,8 @@ static void write_head(struct writer *w, struct span name, int q_milli)
 	sec_build_q_text(q_milli, q);
 	text_out_span(&w->out, span_of(w->written++ ? ", " : ""));
 	text_out_span(&w->out, name);
-	text_out_printf(&w->out, ";q=%s", q);
+	text_out(&w->out, ";q=");
+	text_out(&w->out, q);
 }
 
 static void write_suites(struct writer *w, int q_milli, const struct ipsec_endpoint *endpoint,

@@ -179,8 +179,29 @@ static void out_char(struct text_out *out, char c)
 
 void text_out_span(struct text_out *out, struct span s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		out_char(out, s.p[i]);
+	const size_t room = out_room(out), n = s.n < room ? s.n : room;
+
+	if (n) {
+		memcpy(out->buf + out->n, s.p, n);
+		out->n += n;
+		out->buf[out->n] = '\0';
+	}
+	out->cut |= n < s.n;
+}
+
+void text_out(struct text_out *out, const char *text)
+{
+	text_out_span(out, span_of(text));
+}
+
+void text_out_number(struct text_out *out, uint64_t number)
+{
+	char digits[20], *at = digits + sizeof(digits);
+
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	text_out_span(out, (struct span){at, (size_t)(digits + sizeof(digits) - at)});
 }
 
 void text_out_lower(struct text_out *out, struct span s)

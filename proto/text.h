@@ -65,6 +65,8 @@ struct text_out {
 
 void text_out_init(struct text_out *out, char *buf, size_t cap);
 void text_out_span(struct text_out *out, struct span s);
+void text_out(struct text_out *out, const char *text);
+void text_out_number(struct text_out *out, uint64_t number);
 void text_out_lower(struct text_out *out, struct span s); /* ASCII letters in lower case */
 void text_out_printf(struct text_out *out, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

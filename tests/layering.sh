@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Who may include whom: proto/ and xfrm/ know neither each other nor daemon/, and only daemon/plan.c
-# turns the words of the one into those of the other. secagree-ue, the second implementation, shares
-# no code with xfrm/ and daemon/. Prints TAP.
+# Who may include whom: json/ knows nobody, proto/ and xfrm/ know neither it nor each other nor
+# daemon/, and only daemon/plan.c turns the words of the one into those of the other. secagree-ue, the
+# second implementation, shares no code with xfrm/ and daemon/. Prints TAP.
 
 cd "$(dirname "$0")/.." || exit 1
 n=0
@@ -22,10 +22,11 @@ check() {
 	fi
 }
 
-check "proto/ includes neither xfrm/ nor daemon/" "xfrm|daemon|tests" proto/*.[ch]
-check "xfrm/ includes neither proto/ nor daemon/" "proto|daemon|tests" xfrm/*.[ch]
+check "json/ includes nothing but itself" "xfrm|proto|daemon|tests" json/*.[ch]
+check "proto/ includes neither xfrm/ nor daemon/" "xfrm|daemon|json|tests" proto/*.[ch]
+check "xfrm/ includes neither proto/ nor daemon/" "proto|daemon|json|tests" xfrm/*.[ch]
 check "daemon/ includes nothing of tests/" "tests" daemon/*.[ch] daemon/ctl/*.[ch]
-check "libsecagree includes nothing but itself" "xfrm|proto|tests|daemon/[^c]" daemon/client/*.[ch]
+check "libsecagree includes json/ and nothing but itself" "xfrm|proto|tests|daemon/[^c]" daemon/client/*.[ch]
 check "secagree-ue includes neither xfrm/ nor daemon/" "xfrm|daemon" tests/ue/*.[ch]
 
 n=$((n + 1))

@@ -9,7 +9,7 @@
  * it matters. It does not retry beyond that, does not start daemons, and has no threads.
  */
 #include "daemon/client/secagree.h"
-#include "daemon/client/json.h"
+#include "json/json.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -217,12 +217,10 @@ static int exchange(struct secagree *c, const struct json_out *request, uint64_t
 
 static void put_lines(struct json_out *out, const char *const *lines)
 {
-	json_put(out, "[");
-	for (size_t i = 0; lines[i]; i++) {
-		json_put(out, i ? "," : "");
+	json_open(out, '[');
+	for (size_t i = 0; lines[i]; i++)
 		json_put_string(out, lines[i]);
-	}
-	json_put(out, "]");
+	json_close(out, ']');
 }
 
 static void put_value(struct json_out *out, const struct secagree_param *param)
@@ -237,14 +235,14 @@ static void put_value(struct json_out *out, const struct secagree_param *param)
 		json_put_number(out, param->number);
 		break;
 	case SECAGREE_KIND_BOOLEAN:
-		json_put(out, param->number ? "true" : "false");
+		json_put_bool(out, param->number);
 		break;
 	case SECAGREE_KIND_PLACE:
-		json_put(out, "{\"address\":");
+		json_open(out, '{');
+		json_name(out, "address");
 		json_put_string(out, param->text);
-		json_put(out, ",\"port\":");
-		json_put_number(out, param->number);
-		json_put(out, "}");
+		json_add_number(out, "port", param->number);
+		json_close(out, '}');
 		break;
 	case SECAGREE_KIND_BYTES:
 		json_put_base64(out, param->text, param->number);
@@ -258,20 +256,17 @@ static void put_value(struct json_out *out, const struct secagree_param *param)
 static int write_request(struct secagree *c, const char *method,
 			 const struct secagree_param *params, struct json_out *out)
 {
-	bool first = true;
-
-	json_put(out, "{\"jsonrpc\":\"2.0\",\"id\":");
-	json_put_number(out, ++c->id);
-	json_put(out, ",\"method\":");
+	json_open(out, '{');
+	json_add_text(out, "jsonrpc", "2.0");
+	json_add_number(out, "id", ++c->id);
+	json_name(out, "method");
 	json_put_string(out, method);
-	json_put(out, ",\"params\":{");
+	json_name(out, "params");
+	json_open(out, '{');
 	for (; params && params->kind != SECAGREE_KIND_END; params++) {
 		if (params->kind == SECAGREE_KIND_LINES ? !params->lines : !params->text)
 			continue;
-		json_put(out, first ? "" : ",");
-		first = false;
-		json_put_string(out, params->name);
-		json_put(out, ":");
+		json_name(out, params->name);
 		put_value(out, params);
 	}
 	json_put(out, "}}\n");
@@ -284,22 +279,7 @@ static int write_request(struct secagree *c, const char *method,
 
 static const struct json_node *root_member(const struct secagree_answer *answer, const char *name)
 {
-	return json_find(&answer->tree, &answer->tree.nodes[0], name);
-}
-
-static bool is_number(const struct json_node *node, uint64_t *ret)
-{
-	uint64_t value = 0;
-
-	if (!node || node->kind != NODE_NUMBER || !node->n || node->n > 19)
-		return false;
-	for (size_t i = 0; i < node->n; i++) {
-		if (node->text[i] < '0' || node->text[i] > '9')
-			return false;
-		value = value * 10 + (uint64_t)(node->text[i] - '0');
-	}
-	*ret = value;
-	return true;
+	return json_find(&answer->tree.nodes[0], name);
 }
 
 /* Take over @line. */
@@ -316,13 +296,14 @@ static int read_answer(const struct secagree *c, char *line, struct secagree_ans
 		goto out;
 	}
 	answer->line = line;
-	err = json_read(answer->parsed, &answer->tree);
+	err = json_read(answer->parsed, strlen(answer->parsed), &answer->tree, NULL);
 	if (err)
 		goto out;
 	answer->error = root_member(answer, "error");
 	answer->fields = root_member(answer, answer->error ? "error.data" : "result");
 	err = -EPROTO;
-	if (answer->fields && is_number(root_member(answer, "id"), &id) && id == c->id)
+	if (answer->fields && json_get_number(root_member(answer, "id"), UINT64_MAX, &id) &&
+	    id == c->id)
 		err = 0;
 out:
 	if (err) {
@@ -369,13 +350,12 @@ void secagree_answer_free(struct secagree_answer *answer)
 
 static const char *text_of(const struct json_node *node)
 {
-	/* a NUL inside would cut it short unseen */
-	return node && node->kind == NODE_TEXT && strlen(node->text) == node->n ? node->text : NULL;
+	return node && node->kind == NODE_TEXT ? node->text : NULL;
 }
 
 static const struct json_node *field(const struct secagree_answer *answer, const char *path)
 {
-	return json_find(&answer->tree, answer->fields, path);
+	return json_find(answer->fields, path);
 }
 
 const char *secagree_reason(const struct secagree_answer *answer)
@@ -394,7 +374,7 @@ const char *secagree_message(const struct secagree_answer *answer)
 
 	if (!answer->error)
 		return NULL;
-	message = text_of(json_find(&answer->tree, answer->error, "message"));
+	message = text_of(json_find(answer->error, "message"));
 	return message ? message : "";
 }
 
@@ -405,7 +385,7 @@ const char *secagree_text(const struct secagree_answer *answer, const char *path
 
 int secagree_number(const struct secagree_answer *answer, const char *path, uint64_t *ret)
 {
-	return is_number(field(answer, path), ret) ? 0 : -ENOENT;
+	return json_get_number(field(answer, path), UINT64_MAX, ret) ? 0 : -ENOENT;
 }
 
 bool secagree_is_true(const struct secagree_answer *answer, const char *path)

@@ -36,11 +36,13 @@ static int read_value(const char *text, const char *which, struct sec_header *re
 
 static int answer(const struct sec_header *sent, const struct sec_header *got, bool lenient)
 {
+	const enum compare_mode mode = lenient ? COMPARE_LENIENT : COMPARE_STRICT;
 	char why[2 * CTL_WHY_BYTES] = "";
+	const bool equal = compare_lists(sent, got, mode, why, sizeof(why));
+	struct json_out out = {0};
 
-	if (compare_lists(sent, got, lenient ? COMPARE_LENIENT : COMPARE_STRICT, why, sizeof(why)))
-		return output_json(agreement_compare_json(NULL), CTL_YES);
-	return output_json(agreement_compare_json(why), CTL_NO);
+	agreement_compare_json(&out, equal ? NULL : why);
+	return output_written(&out, equal ? CTL_YES : CTL_NO);
 }
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)

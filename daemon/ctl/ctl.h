@@ -104,9 +104,16 @@ const char *options_text(const json_t *args, const char *key);
 
 /* ---- output.c ---- */
 
+/* How all of it is written: one line, q as it was given (0.1, not 0.1000000000000000055), and plain
+ * ASCII, since a phone's quoted strings may end up on a terminal. */
+#define CTL_JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15) | JSON_ENSURE_ASCII)
+
 /* Print @json (stolen; NULL = out of memory) as one line and return @status, or CTL_REFUSED when it
  * could not be written. */
 int output_json(json_t *json, int status);
+
+/* The same of what was written to @out, which is done with. */
+int output_written(struct json_out *out, int status);
 
 /* The same with a JSON string, which is printed as text. */
 int output_text(json_t *string);

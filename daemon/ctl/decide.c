@@ -42,12 +42,13 @@ static int protection_of(const json_t *args, enum decide_protection *ret)
 
 static int answer(const struct decide_question *question)
 {
+	struct json_out out = {0};
 	struct refusal refusal;
-	json_t *json;
 
-	if (decide_json(question, &json, &refusal) < 0)
-		return output_error(reason_token(refusal.reason), refusal.text, -1);
-	return output_json(json, CTL_YES);
+	if (decide_json(question, &out, &refusal) == 0)
+		return output_written(&out, CTL_YES);
+	json_out_done(&out);
+	return output_error(reason_token(refusal.reason), refusal.text, -1);
 }
 
 static int answer_input(struct decide_question *question)

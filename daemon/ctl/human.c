@@ -88,7 +88,7 @@ static void print_scalar(FILE *f, const json_t *value)
 		}
 		/* fall through */
 	case JSON_ARRAY:
-		json_dumpf(value, f, AGREEMENT_JSON_FLAGS);
+		json_dumpf(value, f, CTL_JSON_FLAGS);
 		break;
 	}
 }

@@ -47,12 +47,20 @@ static int write_line(const char *text)
 
 int output_json(json_t *json, int status)
 {
-	char *text = json ? json_dumps(json, AGREEMENT_JSON_FLAGS) : NULL;
+	char *text = json ? json_dumps(json, CTL_JSON_FLAGS) : NULL;
 	int r = write_line(text);
 
 	wipe_free(text);
 	json_decref(json);
 	return r < 0 ? CTL_REFUSED : status;
+}
+
+int output_written(struct json_out *out, int status)
+{
+	json_t *json = out->err ? NULL : json_loadb(out->text, out->n, 0, NULL);
+
+	json_out_done(out);
+	return output_json(json, status);
 }
 
 int output_text(json_t *string)

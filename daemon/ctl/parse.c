@@ -10,6 +10,7 @@
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
+	struct json_out out = {0};
 	struct agreement agreement;
 	int status = input_agreement(false, &agreement);
 
@@ -18,9 +19,9 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	(void)args;
 	if (status != CTL_YES)
 		return status;
-	status = output_json(agreement_parse_json(&agreement), CTL_YES);
+	agreement_parse_json(&out, &agreement);
 	agreement_done(&agreement);
-	return status;
+	return output_written(&out, CTL_YES);
 }
 
 static const struct ctl_option options[] = {{0}};

@@ -14,11 +14,12 @@ static int answer(const struct agreement *agreement, const struct select_policy 
 {
 	const struct ipsec3gpp *offered = agreement->has_ipsec ? &agreement->ipsec : NULL;
 	struct select_result result = {0};
+	struct json_out out = {0};
 
 	if (offered)
 		select_offer(offered, policy, nat, &result);
-	return output_json(agreement_select_json(offered, &result),
-			   result.found ? CTL_YES : CTL_NO);
+	agreement_select_json(&out, offered, &result);
+	return output_written(&out, result.found ? CTL_YES : CTL_NO);
 }
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)

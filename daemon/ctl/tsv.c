@@ -27,7 +27,7 @@ static void print_value(FILE *f, const json_t *value)
 			separator = ",";
 		}
 	} else if (value && !json_is_null(value)) {
-		json_dumpf(value, f, AGREEMENT_JSON_FLAGS | JSON_ENCODE_ANY);
+		json_dumpf(value, f, CTL_JSON_FLAGS | JSON_ENCODE_ANY);
 	}
 }
 

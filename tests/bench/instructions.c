@@ -13,7 +13,6 @@
  * calls are timed: a line of JSON for each, with the time from the end of poll to the next one.
  */
 #include "daemon/conn.h"
-#include "daemon/dispatch.h"
 #include "daemon/log.h"
 #include "daemon/store.h"
 #include "tests/bench/calls.h"
@@ -163,8 +162,7 @@ static void start(void)
 	config_default(&config);
 	config.listeners[0] = bench_listener();
 	config.listener_count = 1;
-	json_object_seed(1);
-	dispatch_init();
+	conn_init();
 	loop = event_base_new();
 	timer_use_loop(loop);
 	d.config = &config;

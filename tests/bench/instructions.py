@@ -39,7 +39,7 @@ ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-ERMS,-FSRM",
 def belongs_to():
     """What the figures depend on beside our source."""
     packages = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "gcc-12", "libc6", "libjansson4",
+        ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "gcc-12", "libc6",
          "libevent-core-2.1-7", "libssl3"], capture_output=True, text=True, check=False).stdout
     versions = re.findall(r"^(\S+) (\d+\.\d+)", packages, re.M)
     return " ".join([platform.machine(), *map(" ".join, versions)])

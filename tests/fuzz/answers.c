@@ -105,13 +105,39 @@ static void check_batch(const json_t *requests, const json_t *answers)
 	CHECK(json_array_size(answers) == k && !k == !answers);
 }
 
+static bool is_within_limits(struct span request)
+{
+	struct frame_json frame = {0};
+
+	return frame_json_next(&frame, request.p, request.n) > 0;
+}
+
+/* What jansson and json/ see otherwise: numbers that do not fit, objects of very many members. */
+static bool is_extreme(struct span request)
+{
+	size_t digits = 0, colons = 0;
+
+	for (size_t i = 0; i < request.n; i++) {
+		const char c = request.p[i];
+
+		digits = c && strchr("0123456789+-.eE", c) ? digits + 1 : 0;
+		colons += c == ':';
+		if (digits > 18 || (digits > 1 && (c == 'e' || c == 'E')) ||
+		    colons > JSON_MAX_MEMBERS)
+			return true;
+	}
+	return false;
+}
+
 void answers_check_json(struct span request, const char *text)
 {
 	json_t *asked = json_loadb(request.p, request.n, JSON_REJECT_DUPLICATES, NULL);
 	json_t *answer = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
 	CHECK(!text || (answer && !strpbrk(text, "\r\n")));
-	if (!asked || !frame_json_is_one(request.p, request.n))
+	if (is_extreme(request))
+		(void)0;
+	else if (!asked || !is_within_limits(request))
 		answers_check_no_json(text);
 	else if (json_is_array(asked))
 		check_batch(asked, answer);

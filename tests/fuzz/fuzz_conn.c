@@ -25,7 +25,6 @@
 #include <cmocka.h>
 
 #include "daemon/conn.h"
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/sip_flow.h"
 #include "tests/fuzz/sets.h"
@@ -49,7 +48,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	conn_init();
-	dispatch_init();
 	loop = event_base_new();
 	CHECK(loop);
 	return 0;
@@ -178,7 +176,6 @@ static void in_pieces(struct client *client, struct span stream)
 static void begin(void)
 {
 	sets_begin();
-	json_object_seed(1);
 	world.config.audit_interval_s = 0;
 	d = (struct daemon){.config = &world.config,
 			    .xfrm = &fake_xfrm,

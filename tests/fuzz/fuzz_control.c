@@ -16,6 +16,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,7 +25,6 @@
 #include <sys/socket.h>
 #include <cmocka.h>
 
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/event_json.h"
 #include "daemon/frame_json.h"
@@ -42,6 +42,7 @@
 #define MAX_KEYS      16
 #define KEY_DIGITS    32
 #define REQUEST_BYTES (2 * 1024 * 1024)
+#define BEHIND        'x' /* the byte behind a request, which belongs to the next */
 
 static struct daemon d;
 static struct subscriber subscriber;
@@ -53,7 +54,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	dispatch_init();
 	return 0;
 }
 
@@ -142,7 +142,7 @@ static void check_events(void)
 	const struct event_record *record = event_from(1);
 
 	for (; record; record = event_from(record->seq + 1)) {
-		char *text = rpc_notification("event", event_json(record));
+		char *text = rpc_event(record);
 
 		CHECK(text && !strpbrk(text, "\r\n"));
 		check_no_key(text, strlen(text));
@@ -176,15 +176,28 @@ static long refuse_json(void)
 	return -EBADMSG;
 }
 
+/* To be freed. */
+static char *changeable(struct span request)
+{
+	char *text = malloc(request.n + 1);
+
+	CHECK(text);
+	memcpy(text, request.p, request.n);
+	text[request.n] = BEHIND;
+	return text;
+}
+
 static void handle_json(struct span request)
 {
-	char *answer;
+	char *text = changeable(request), *answer;
 
 	d.caller = &subscriber;
 	d.peer = &peer;
-	answer = rpc_handle(&d, request.p, request.n);
+	answer = rpc_handle(&d, text, request.n);
 	d.peer = NULL;
 	d.caller = NULL;
+	CHECK(text[request.n] == BEHIND);
+	free(text);
 	answers_check_json(request, answer);
 	if (answer && peer.uid)
 		check_no_key(answer, strlen(answer));
@@ -259,14 +272,16 @@ static bool handle_resp(struct span command)
 	const long n = frame_resp_next(&frame, command.p, command.n);
 	bool quit = false;
 	size_t bytes = 0;
-	char *answer;
+	char *text, *answer;
 
 	if (n < 0) { /* too long by now */
 		refuse_resp(&frame);
 		return false;
 	}
 	CHECK(n == (long)command.n);
-	answer = resp_handle(&d, &frame, command.p, &bytes, &quit);
+	text = changeable(command);
+	answer = resp_handle(&d, &frame, text, &bytes, &quit);
+	free(text);
 	answers_check_resp(&frame, command.p, (struct span){answer, bytes});
 	if (answer && !span_is(frame_resp_arg(&frame, command.p, 0), "PING"))
 		check_no_key(answer, bytes);
@@ -344,14 +359,17 @@ static bool handle_http(struct span request)
 	const long n = frame_http_next(&frame, request.p, request.n);
 	bool closes = true;
 	size_t bytes = 0;
-	char *answer;
+	char *text, *answer;
 
 	if (n < 0) { /* the head is too long by now */
 		CHECK(frame.status == 431);
 		return false;
 	}
 	CHECK(n == (long)request.n);
-	answer = http_handle(&d, &frame, request.p, may_control, &bytes, &closes);
+	text = changeable(request);
+	answer = http_handle(&d, &frame, text, may_control, &bytes, &closes);
+	CHECK(text[request.n] == BEHIND);
+	free(text);
 	answers_check_http(&frame, request.p, may_control, (struct span){answer, bytes}, closes);
 	check_no_key(answer, bytes);
 	free(answer);
@@ -427,7 +445,7 @@ static void begin(void)
 	char why[200];
 
 	sets_begin();
-	json_object_seed(1);
+	json_object_seed(1); /* of the answers' readers */
 	world.config.audit_interval_s = 0;
 	world.config.allow_key_export = true;
 	subscriber = (struct subscriber){0};

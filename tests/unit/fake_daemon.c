@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "daemon/control.h"
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/event_log.h"
 #include "daemon/history.h"
@@ -88,7 +87,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	timer_use_loop(loop);
-	dispatch_init();
 	history_start();
 	inherit_sockets();
 	world_start(NULL);

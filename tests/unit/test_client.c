@@ -146,7 +146,7 @@ static void fields_of_a_result_are_found(void **state)
 
 	(void)state;
 	start("{\"jsonrpc\":\"2.0\",\"result\":{\"set\":\"20f3\",\"protected\":true,\"expires_in\":240,"
-	      "\"phone\":{\"port_c\":5062},\"used_ago\":null,\"neg\":-1,\"nul\":\"a\\u0000b\","
+	      "\"phone\":{\"port_c\":5062},\"used_ago\":null,\"neg\":-1,"
 	      "\"considered\":[{\"why\":\"x\"},{\"why\":\"y\"}],\"message_base64\":\"/wBh\"},\"id\":1}\n",
 	      NULL);
 	assert_int_equal(call("sa.show", NULL), 0);
@@ -154,7 +154,6 @@ static void fields_of_a_result_are_found(void **state)
 	assert_string_equal(secagree_text(answer, "considered.1.why"), "y");
 	assert_null(secagree_text(answer, "considered.2.why"));
 	assert_null(secagree_text(answer, "protected"));
-	assert_null(secagree_text(answer, "nul"));
 	assert_int_equal(secagree_number(answer, "neg", &number), -ENOENT);
 	assert_int_equal(secagree_number(answer, "used_ago", &number), -ENOENT);
 	assert_int_equal(number, 99);
@@ -165,7 +164,7 @@ static void fields_of_a_result_are_found(void **state)
 	assert_memory_equal(secagree_bytes(answer, "message_base64", &n), "\xff\0a", 4);
 	assert_int_equal(n, 3);
 	assert_null(secagree_bytes(answer, "expires_in", &n));
-	assert_non_null(strstr(secagree_json(answer), "\"a\\u0000b\""));
+	assert_non_null(strstr(secagree_json(answer), "\"considered\":["));
 }
 
 static void an_error_of_the_daemon_has_its_reason_and_the_reply_to_give(void **state)

@@ -12,13 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <jansson.h>
 
 #include <malloc.h>
 #include <openssl/evp.h>
 #include <osipparser2/osip_port.h>
 
-#include "daemon/dispatch.h"
 #include "daemon/rpc.h"
+#include "daemon/wipe.h"
 #include "daemon/sip_flow.h"
 #include "tests/unit/world.h"
 
@@ -105,7 +106,7 @@ static int use_wiping_memory(void **state)
 {
 	(void)state;
 	osip_set_allocators(malloc, realloc, osip_free_seen);
-	dispatch_init();
+	json_set_alloc_funcs(malloc, wipe_free);
 	return 0;
 }
 
@@ -116,7 +117,7 @@ static json_t *call(const char *method, json_t *params)
 	json_t *request = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method",
 				    method, "params", params);
 	size_t bytes = json_dumpb(request, NULL, 0, 0);
-	char *text = calloc(1, bytes), *reply;
+	char *text = calloc(1, bytes + 1), *reply;
 
 	json_dumpb(request, text, bytes, 0);
 	json_decref(request);

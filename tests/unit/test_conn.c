@@ -18,7 +18,6 @@
 #include <cmocka.h>
 
 #include "daemon/conn.h"
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "tests/unit/world.h"
 
@@ -110,7 +109,6 @@ static int make_loop(void **state)
 {
 	(void)state;
 	conn_init();
-	dispatch_init();
 	loop = event_base_new();
 	return loop ? 0 : -1;
 }

@@ -13,10 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <jansson.h>
 
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/rpc.h"
+#include "daemon/wipe.h"
 #include "tests/unit/world.h"
 
 #define CK "c1c2c3c4c5c6c7c8c9cacbcccdcecfc0"
@@ -84,7 +85,7 @@ static int stop(void **state)
 static int use_wiping_memory(void **state)
 {
 	(void)state;
-	dispatch_init();
+	json_set_alloc_funcs(malloc, wipe_free);
 	return 0;
 }
 

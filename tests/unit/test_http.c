@@ -13,7 +13,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/http.h"
 #include "daemon/sip_flow.h"

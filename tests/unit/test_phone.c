@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "daemon/dispatch.h"
 #include "daemon/history.h"
@@ -54,15 +55,24 @@ static int stop(void **state)
 
 static bool say(const char *method, json_t *params)
 {
-	json_t *result;
+	char *text = json_dumps(params, 0);
+	struct json_out out = {0};
+	struct json_tree tree;
+	struct fault fault;
 	bool done;
 
-	assert_non_null(params);
-	done = dispatch(&d, method, params, &result);
+	assert_non_null(text);
 	json_decref(params);
-	assert_non_null(result);
+	assert_int_equal(json_read(text, strlen(text), &tree, NULL), 0);
+	done = dispatch(&d, method, tree.nodes, &out, &fault);
+	if (!done)
+		dispatch_fault_json(&out, &fault);
+	json_tree_done(&tree);
+	free(text);
 	json_decref(last);
-	last = result;
+	last = json_loadb(out.text, out.n, JSON_REJECT_DUPLICATES, NULL);
+	json_out_done(&out);
+	assert_non_null(last);
 	return done;
 }
 

@@ -31,7 +31,8 @@ static char path[] = "/tmp/test_reload.XXXXXX";
 static struct daemon daemon_;
 static struct guards *guards;
 static struct reload *reload;
-static json_t *answer;
+static struct json_out answer;
+static struct json_tree tree; /* of it */
 
 /* ---- stubs ---- */
 
@@ -135,13 +136,13 @@ static int start(void **state)
 	daemon_ = (struct daemon){.xfrm = &fake_xfrm, .table = world.table};
 	guards = NULL;
 	reload = NULL;
-	answer = NULL;
 	return 0;
 }
 
 static int stop(void **state)
 {
-	json_decref(answer);
+	json_tree_done(&tree);
+	json_out_done(&answer);
 	sa_table_drop_all(world.table, "stop");
 	reload_free(reload);
 	audit_free(daemon_.audit);
@@ -156,11 +157,13 @@ static int stop(void **state)
 static void take(const char *text)
 {
 	write_file(text);
-	json_decref(answer);
-	answer = NULL;
+	json_tree_done(&tree);
+	json_out_cut(&answer, 0);
 	memset(&world.refusal, 0, sizeof(world.refusal));
 	if (reload_run(reload, &answer, &world.refusal) < 0)
 		fail_msg("refused: %s", world.refusal.text);
+	assert_int_equal(answer.err, 0);
+	assert_int_equal(json_read(answer.text, answer.n, &tree, NULL), 0);
 	world.listener = (struct config_listener *)&daemon_.config->listeners[0];
 	world.other_policies = 0;
 	for (size_t i = 0; i < daemon_.config->listener_count; i++)
@@ -186,12 +189,10 @@ static void assert_refuses(const char *text, const char *words)
 
 static bool is_in(const char *member, const char *name)
 {
-	json_t *list = json_object_get(answer, member), *one;
-	size_t i;
+	const struct json_node *one = json_first(json_member(tree.nodes, member));
 
-	json_array_foreach(list, i, one)
-	{
-		if (!strcmp(json_string_value(one), name))
+	for (; one; one = json_next(one)) {
+		if (!strcmp(one->text, name))
 			return true;
 	}
 	return false;
@@ -199,7 +200,7 @@ static bool is_in(const char *member, const char *name)
 
 static size_t count_of(const char *member)
 {
-	return json_array_size(json_object_get(answer, member));
+	return json_member(tree.nodes, member)->n;
 }
 
 static void assert_only(const char *member, const char *name)

@@ -14,7 +14,6 @@
 
 #include <malloc.h>
 
-#include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/frame_json.h"
 #include "daemon/resp.h"
@@ -137,7 +136,7 @@ static void call_answers_errors_as_data(void **state)
 
 static void a_name_is_not_cut_at_a_nul(void **state)
 {
-	static const char TEXT[] = "*1\r\n$16\r\ndaemon.version\0x\r\n";
+	char TEXT[] = "*1\r\n$16\r\ndaemon.version\0x\r\n";
 	struct frame_resp frame = {0};
 	size_t bytes = 0;
 
@@ -216,11 +215,12 @@ static void what_redis_clients_send_by_themselves_is_answered(void **state)
 static void an_empty_command_has_no_reply(void **state)
 {
 	struct frame_resp frame = {0};
+	char empty[] = "*0\r\n";
 	size_t bytes;
 
 	(void)state;
 	assert_int_equal(frame_resp_next(&frame, "*0\r\n", 4), 4);
-	assert_null(resp_handle(&d, &frame, "*0\r\n", &bytes, &quit));
+	assert_null(resp_handle(&d, &frame, empty, &bytes, &quit));
 	assert_false(quit);
 }
 
@@ -242,13 +242,6 @@ static void keys_are_wiped_wherever_a_command_fails(void **state)
 	assert_int_equal(leaks, 0);
 }
 
-static int use_wiping_memory(void **state)
-{
-	(void)state;
-	dispatch_init();
-	return 0;
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -266,5 +259,5 @@ int main(void)
 		TEST(keys_are_wiped_wherever_a_command_fails),
 	};
 
-	return cmocka_run_group_tests(tests, use_wiping_memory, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <jansson.h>
 
 #include <malloc.h>
 
@@ -79,18 +80,14 @@ static int stop(void **state)
 	return leaks ? -1 : err;
 }
 
-static int use_wiping_memory(void **state)
-{
-	(void)state;
-	dispatch_init();
-	return 0;
-}
-
 /* The reply as text is one line without a key, or NULL. */
 static char *handle(const char *text)
 {
-	char *reply = rpc_handle(&d, text, strlen(text));
+	const size_t len = strlen(text);
+	char *copy = strdup(text), *reply = rpc_handle(&d, copy, len);
 
+	explicit_bzero(copy, len); /* what the caller of rpc_handle() does */
+	free(copy);
 	if (!reply)
 		return NULL;
 	assert_null(strchr(reply, '\n'));
@@ -232,7 +229,7 @@ static void what_is_no_json_is_a_parse_error(void **state)
 		"{}{}",
 		"{\"a\":\"\\ud800\"}",
 		"{\"a\":\"\\u0000\"}",
-		"{\"a\":1e999}",
+		"{\"a\":1e}",
 		"{\"ck\":\"" CK "\",\"ck\":\"" CK "\"}", /* twice the same name */
 		"{\"ck\":\"" CK "\" \"ik\"}",
 	};
@@ -1569,5 +1566,5 @@ int main(void)
 		TEST(the_watch_over_free_sees_a_key),
 	};
 
-	return cmocka_run_group_tests(tests, use_wiping_memory, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

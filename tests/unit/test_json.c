@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The client library's JSON: what it writes another implementation reads as it was meant, and what
- * that one writes is read here.
+ * json/: what is written here another implementation reads as it was meant, and what that one writes
+ * is read here. What is refused there is refused here.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -14,15 +14,16 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "daemon/client/json.h"
+#include "json/json.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 static int try_read(const char *text)
 {
+	const size_t len = strlen(text);
 	char *copy = strdup(text);
 	struct json_tree tree;
-	const int err = json_read(copy, &tree);
+	const int err = json_read(copy, len, &tree, NULL);
 
 	if (!err)
 		json_tree_done(&tree);
@@ -127,8 +128,7 @@ static json_t *random_value(uint32_t *seed, int depth)
 	return value;
 }
 
-static void assert_same(const struct json_tree *tree, const struct json_node *node,
-			const json_t *value)
+static void assert_same(const struct json_node *node, const json_t *value)
 {
 	char path[24];
 	const char *name;
@@ -157,15 +157,15 @@ static void assert_same(const struct json_tree *tree, const struct json_node *no
 	case JSON_ARRAY:
 		json_array_foreach(value, i, member) {
 			snprintf(path, sizeof(path), "%zu", i);
-			assert_same(tree, json_find(tree, node, path), member);
+			assert_same(json_find(node, path), member);
 		}
 		snprintf(path, sizeof(path), "%zu", json_array_size(value));
-		assert_null(json_find(tree, node, path));
+		assert_null(json_find(node, path));
 		break;
 	case JSON_OBJECT:
 		json_object_foreach((json_t *)(uintptr_t)value, name, member)
-			assert_same(tree, json_find(tree, node, name), member);
-		assert_null(json_find(tree, node, "absent"));
+			assert_same(json_find(node, name), member);
+		assert_null(json_find(node, "absent"));
 		break;
 	}
 }
@@ -181,8 +181,8 @@ static void trees_of_others_are_read_whole(void **state)
 						       (round & 1 ? JSON_ENSURE_ASCII : JSON_INDENT(1)));
 		struct json_tree tree;
 
-		assert_int_equal(json_read(text, &tree), 0);
-		assert_same(&tree, &tree.nodes[0], value);
+		assert_int_equal(json_read(text, strlen(text), &tree, NULL), 0);
+		assert_same(&tree.nodes[0], value);
 		json_tree_done(&tree);
 		free(text);
 		json_decref(value);
@@ -195,15 +195,15 @@ static void paths_go_through_objects_and_arrays(void **state)
 	struct json_tree tree;
 
 	(void)state;
-	assert_int_equal(json_read(text, &tree), 0);
-	assert_string_equal(json_find(&tree, &tree.nodes[0], "a.0.b")->text, "x");
-	assert_ptr_equal(json_find(&tree, &tree.nodes[0], ""), &tree.nodes[0]);
-	assert_null(json_find(&tree, &tree.nodes[0], "a.b"));
-	assert_null(json_find(&tree, &tree.nodes[0], "a.1.b"));
-	assert_null(json_find(&tree, &tree.nodes[0], "a.2"));
-	assert_null(json_find(&tree, &tree.nodes[0], "a.x1"));
-	assert_null(json_find(&tree, &tree.nodes[0], "a..b"));
-	assert_null(json_find(&tree, &tree.nodes[0], "a.18446744073709551616.b"));
+	assert_int_equal(json_read(text, strlen(text), &tree, NULL), 0);
+	assert_string_equal(json_find(&tree.nodes[0], "a.0.b")->text, "x");
+	assert_ptr_equal(json_find(&tree.nodes[0], ""), &tree.nodes[0]);
+	assert_null(json_find(&tree.nodes[0], "a.b"));
+	assert_null(json_find(&tree.nodes[0], "a.1.b"));
+	assert_null(json_find(&tree.nodes[0], "a.2"));
+	assert_null(json_find(&tree.nodes[0], "a.x1"));
+	assert_null(json_find(&tree.nodes[0], "a..b"));
+	assert_null(json_find(&tree.nodes[0], "a.18446744073709551616.b"));
 	json_tree_done(&tree);
 }
 
@@ -214,16 +214,154 @@ static void what_is_no_json_is_refused_and_nothing_beyond_it_is_read(void **stat
 		"\"\\udc00\"", "\"\\ud800\\u0041\"", "\"\\q\"", "\"\n\"", "{\"a\"}", "{\"a\":}",
 		"{\"a\":1,}", "{a:1}", "[1,]", "[1 2]", "tru", "nul", "1 2", "{} x", "}", ",", "{\"a\":1",
 		"[\"a", "{\"a", "{\"a\":[", "{,}", "[,]",
+		"01", "-", "+1", "1.", ".5", "1e", "1e+", "-01", "0x1", "1.5.5", "NaN",
+		"{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "\"\\u0000\"", "{\"\\u0000\":1}",
+		"\"\x80\"", "\"\xc3\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
 	};
 	char deep[4 * JSON_MAX_DEPTH];
 
 	(void)state;
+	assert_int_equal(try_read("{\"a\":1,\"b\":{\"a\":1}}"), 0);
 	for (size_t i = 0; i < COUNT_OF(BAD); i++)
 		if (try_read(BAD[i]) != -EILSEQ)
 			fail_msg("taken: %s", BAD[i]);
 	memset(deep, '[', sizeof(deep));
 	deep[sizeof(deep) - 1] = '\0';
 	assert_int_equal(try_read(deep), -EILSEQ);
+}
+
+static void a_nul_is_no_end(void **state)
+{
+	char text[] = "{}\0x", quoted[] = "[\"a\0b\"]";
+	struct json_tree tree;
+	size_t at = 0;
+
+	(void)state;
+	assert_int_equal(json_read(text, 4, &tree, &at), -EILSEQ);
+	assert_int_equal(at, 2);
+	assert_int_equal(json_read(quoted, 7, &tree, &at), -EILSEQ);
+	assert_int_equal(at, 3);
+}
+
+static void nesting_and_members_have_a_limit(void **state)
+{
+	char text[16 * JSON_MAX_MEMBERS];
+
+	(void)state;
+	for (size_t depth = JSON_MAX_DEPTH; depth <= JSON_MAX_DEPTH + 1; depth++) {
+		memset(text, '[', depth);
+		memset(text + depth, ']', depth);
+		text[2 * depth] = '\0';
+		assert_int_equal(try_read(text), depth <= JSON_MAX_DEPTH ? 0 : -EILSEQ);
+	}
+	for (size_t count = JSON_MAX_MEMBERS; count <= JSON_MAX_MEMBERS + 1; count++) {
+		struct json_out out = {0};
+
+		json_open(&out, '{');
+		for (size_t i = 0; i < count; i++) {
+			snprintf(text, sizeof(text), "m%zu", i);
+			json_add_number(&out, text, i);
+		}
+		json_close(&out, '}');
+		assert_int_equal(try_read(out.text), count <= JSON_MAX_MEMBERS ? 0 : -EILSEQ);
+		json_out_done(&out);
+	}
+}
+
+static void numbers_are_whole_and_within_their_limit(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t max;
+		bool is;
+	} NUMBERS[] = {
+		{"0", 0, true}, {"1", 0, false}, {"65535", 65535, true}, {"65536", 65535, false},
+		{"-1", 9, false}, {"1.0", 9, false}, {"1e0", 9, false}, {"\"1\"", 9, false},
+		{"9999999999999999999", UINT64_MAX, true},
+		{"99999999999999999999", UINT64_MAX, false}, {"null", 9, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(NUMBERS); i++) {
+		char text[64];
+		struct json_tree tree;
+		uint64_t number = 77;
+
+		strcpy(text, NUMBERS[i].text);
+		assert_int_equal(json_read(text, strlen(text), &tree, NULL), 0);
+		assert_int_equal(json_get_number(tree.nodes, NUMBERS[i].max, &number), NUMBERS[i].is);
+		assert_true(number == (NUMBERS[i].is ? strtoull(NUMBERS[i].text, NULL, 10) : 77));
+		json_tree_done(&tree);
+	}
+	assert_false(json_get_number(NULL, 1, NULL));
+}
+
+static void commas_stand_between_values_alone(void **state)
+{
+	struct json_out out = {0};
+	size_t before;
+
+	(void)state;
+	json_open(&out, '[');
+	json_open(&out, '{');
+	json_close(&out, '}');
+	json_put_bool(&out, true);
+	json_put_integer(&out, -32000);
+	json_put_integer(&out, INT64_MIN);
+	json_put_number(&out, UINT64_MAX);
+	before = out.n;
+	json_put_string(&out, "taken back");
+	json_put_string(&out, "\xff");
+	assert_int_equal(out.err, -EINVAL);
+	json_out_cut(&out, before);
+	json_put_text(&out, "a\xff" "b\xc3", 4);
+	json_open(&out, '{');
+	json_add_text(&out, "a", "");
+	json_add_bool(&out, "b\"", false);
+	json_add_null(&out, "c");
+	json_close(&out, '}');
+	json_put_string(&out, "[,");
+	json_put_null(&out);
+	json_close(&out, ']');
+	assert_int_equal(out.err, 0);
+	assert_int_equal(out.n, strlen(out.text));
+	assert_string_equal(out.text, "[{},true,-32000,-9223372036854775808,18446744073709551615,"
+				      "\"a?b?\",{\"a\":\"\",\"b\\\"\":false,\"c\":null},\"[,\",null]");
+	json_out_done(&out);
+}
+
+static void what_was_read_is_written_again(void **state)
+{
+	static const char TEXT[] = "{\"a\":[1,-2.50e+3,\"\\u0001\\n\xc3\xa9\",null,true,false,[],{}],"
+				   "\"\\\"\":{\"\":\"\"}}";
+	char text[sizeof(TEXT)];
+	struct json_out out = {0};
+	struct json_tree tree;
+
+	(void)state;
+	memcpy(text, TEXT, sizeof(TEXT));
+	assert_int_equal(json_read(text, strlen(text), &tree, NULL), 0);
+	json_put_node(&out, tree.nodes);
+	assert_string_equal(out.text, TEXT);
+	json_tree_done(&tree);
+	json_out_done(&out);
+}
+
+/* What grows leaves nothing behind: test_rpc looks into the memory that is freed. */
+static void long_texts_grow(void **state)
+{
+	struct json_out out = {0};
+	char text[3000];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	json_open(&out, '[');
+	for (size_t n = 0; n < sizeof(text); n += 37)
+		json_put_text(&out, text, n);
+	json_close(&out, ']');
+	assert_int_equal(out.err, 0);
+	assert_int_equal(try_read(out.text), 0);
+	json_out_done(&out);
 }
 
 /* Each prefix of a good text, and each with one byte changed. */
@@ -255,6 +393,12 @@ int main(void)
 		cmocka_unit_test(trees_of_others_are_read_whole),
 		cmocka_unit_test(paths_go_through_objects_and_arrays),
 		cmocka_unit_test(what_is_no_json_is_refused_and_nothing_beyond_it_is_read),
+		cmocka_unit_test(a_nul_is_no_end),
+		cmocka_unit_test(nesting_and_members_have_a_limit),
+		cmocka_unit_test(numbers_are_whole_and_within_their_limit),
+		cmocka_unit_test(commas_stand_between_values_alone),
+		cmocka_unit_test(what_was_read_is_written_again),
+		cmocka_unit_test(long_texts_grow),
 		cmocka_unit_test(broken_answers_are_survived),
 	};
 
