@@ -337,7 +337,9 @@ def test():
         except (lab.Failure, OSError, LookupError, ValueError, StopIteration, AssertionError,
                 subprocess.SubprocessError) as error:
             tap.ok(False, "the test runs to its end", repr(error),
-                   *(f"{event['who']}: {lab.line_of(event)[:300]}" for event in bed.events[-25:]))
+                   *(f"{event['who']}: {lab.line_of(event)[:300]}" for event in bed.events[-25:]),
+                   bed.daemon.process.poll(), bed.daemon.errors()[-2000:],
+                   bed.front_end.errors()[-2000:])
     return tap.finish()
 
 
