@@ -282,6 +282,8 @@ static const struct {
 	{ "errno", "ENOSYS", ANY, "algorithm_missing",
 	  "the kernel lacks the algorithm: load its module, or take it out of algorithms: "
 	  "secagreectl doctor" },
+	{ "errno", "ENOENT", ANY, "algorithm_missing",
+	  "the kernel has lost the algorithm's module: load it again: secagreectl doctor" },
 	{ "errno", ANY, ANY, "kernel_refused", "see the kernel's words, and secagreectl doctor" },
 	{ "reason", "store_failed", ANY, "store_failed", "see state-dir and the log" },
 	{ "reason", "sec_agree_off", ANY, "agreement_off", "see sec-agree of the listener" },

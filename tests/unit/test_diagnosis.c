@@ -275,6 +275,9 @@ static void the_kernels_answer_names_the_cause(void **state)
 	REFUSED("kernel_refused", "installing the set: ...");
 	assert_history("algorithm_missing", "Requested CRYPT algorithm not found");
 	start(state);
+	KERNEL_SAID(-ENOENT, "Kernel was unable to initialize cryptographic operations");
+	assert_history("algorithm_missing", "module");
+	start(state);
 	KERNEL_SAID(-EPROTONOSUPPORT, "Requested type not found");
 	assert_history("esp_missing", "ESP SA spi 0x1001");
 	start(state);
