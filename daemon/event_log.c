@@ -64,10 +64,10 @@ static void quote(const char *text, char ret[static 4 * VALUE_MAX_BYTES + 8])
 	size_t i;
 
 	*to++ = '"';
-	for (i = 0; text[i] && i < VALUE_MAX_BYTES; i++)
+	for (i = 0; i < VALUE_MAX_BYTES && text[i]; i++)
 		to += quote_byte((unsigned char)text[i], to);
 	*to++ = '"';
-	strcpy(to, text[i] ? "..." : "");
+	memcpy(to, text[i] ? "..." : "", text[i] ? sizeof("...") : 1);
 }
 
 static void put(struct line *line, const char *text, size_t n)

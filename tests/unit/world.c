@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "daemon/event_log.h"
 #include "daemon/log.h"
 #include "daemon/set_record.h"
 
@@ -87,6 +88,8 @@ int world_stop(void **state)
 	sa_table_free(world.table);
 	stored = fake_store_sets();
 	fake_store_reset();
+	event_log_flush();
+	event_log_set(false, 0);
 	return stored == 0 && fake_xfrm.sa_count == 0 && fake_xfrm.policy_count == 0 && fake_timers_armed() == 0
 		       ? 0
 		       : -1;
