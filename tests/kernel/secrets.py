@@ -344,7 +344,7 @@ class Test:
     def kernels_own(self):
         """What makes the daemon read SAs back, keys and all."""
         done = [self.call("daemon.audit")]
-        first = self.call("sa.list")["result"]["sets"][0]["set"]
+        first = self.call("sa.list", state="new")["result"]["sets"][0]["set"]
         done += [self.call("sa.extend", set=first, expires=1200)]
         exported = self.call("sa.export_keys", set=first)
         self.answers.pop()  # has keys, and is meant to
