@@ -48,9 +48,11 @@ static json_t *refused_json(const struct daemon *d)
 	return json;
 }
 
-static json_t *ended_json(const struct conn_count *count)
+static json_t *door_json(enum conn_door door, const struct conn_count *count)
 {
-	json_t *json = json_object();
+	json_t *json = json_pack("{s:s, s:I, s:I, s:I}", "door", conn_door_word(door), "open",
+				 (json_int_t)conn_count_open(count), "opened",
+				 (json_int_t)count->opened, "full", (json_int_t)count->full);
 
 	for (unsigned end = 0; end < CONN_ENDS; end++)
 		json_object_set_new(json, conn_end_word((enum conn_end)end),
@@ -60,18 +62,10 @@ static json_t *ended_json(const struct conn_count *count)
 
 static json_t *connections_json(const struct daemon *d)
 {
-	json_t *json = json_object();
+	json_t *json = json_array();
 
-	for (unsigned door = 0; door < CONN_DOORS; door++) {
-		const struct conn_count *count = &d->conns[door];
-
-		json_object_set_new(json, conn_door_word((enum conn_door)door),
-				    json_pack("{s:I, s:I, s:I, s:o}", "open",
-					      (json_int_t)conn_count_open(count), "opened",
-					      (json_int_t)count->opened, "full",
-					      (json_int_t)count->full, "ended",
-					      ended_json(count)));
-	}
+	for (unsigned door = 0; door < CONN_DOORS; door++)
+		json_array_append_new(json, door_json((enum conn_door)door, &d->conns[door]));
 	return json;
 }
 
