@@ -13,7 +13,7 @@ import lab
 from control import Control, ControlError
 
 NOBODY = 65534
-HTTP_MAX, CONTROL_MAX = 32, 64  # connections at a door of HTTP; the default of max-connections
+HTTP_MAX, CONTROL_MAX = 32, 64  # connections at a door of HTTP, and of JSON as configured here
 SLOW_S, UNREAD_S = 30, 60       # of secagreed-control(7), Limits
 VERSION = b'{"jsonrpc":"2.0","id":1,"method":"daemon.version"}'
 METHODS = b'{"jsonrpc":"2.0","id":1,"method":"daemon.methods"}'
@@ -94,7 +94,7 @@ def configure(bed):
     bed.http_path = os.path.join(bed.directory, "http.sock")
     bed.daemon_sections = (f'monitor {{ path = "{bed.monitor_path}"  mode = "0666" }}\n'
                            f'http {{ path = "{bed.http_path}" }}\n')
-    bed.daemon_settings = {"allow-key-export": '"on"'}
+    bed.daemon_settings = {"allow-key-export": '"on"', "max-connections": CONTROL_MAX}
     os.chmod(bed.directory, 0o755)  # who may come in is up to the sockets
 
 
@@ -392,7 +392,7 @@ def export(bed, tap):
     tap.ok(said == {way: "keys" if way == "root, JSON" else "denied" for way in said},
            "keys are exported to root by JSON, and in no other way", json.dumps(said)[:1000])
     tap.ok(bed.daemon.errors().count("event=keys-exported") >= 1, "and the log says to whom")
-    bed.daemon_settings = {"allow-key-export": '"off"'}
+    bed.daemon_settings["allow-key-export"] = '"off"'
     bed.restart_daemon()
     said = all_ways()
     tap.ok(set(said.values()) == {"denied"}, "with allow-key-export off, to nobody",
