@@ -209,6 +209,8 @@ class Test:
         answers, self.answers = self.answers, []
         for one in self.call("sa.list").get("result", {}).get("sets", []):
             self.call("sa.show", set=one["set"])
+        for number in range(self.number + 1):
+            self.call("phone.explain", impi=f"phone{number}@ims.example")
         self.call("daemon.status")
         self.say("monitor", request("event.list", since=0))
         self.say("http", b"GET /metrics" + HOST + b"Connection: close\r\n\r\n")
