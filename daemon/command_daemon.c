@@ -49,9 +49,13 @@ static void put_refused(struct json_out *out, const struct daemon *d)
 	json_close(out, '}');
 }
 
-static void put_ended(struct json_out *out, const struct conn_count *count)
+static void put_door(struct json_out *out, enum conn_door door, const struct conn_count *count)
 {
 	json_open(out, '{');
+	json_add_text(out, "door", conn_door_word(door));
+	json_add_number(out, "open", conn_count_open(count));
+	json_add_number(out, "opened", count->opened);
+	json_add_number(out, "full", count->full);
 	for (unsigned end = 0; end < CONN_ENDS; end++)
 		json_add_number(out, conn_end_word((enum conn_end)end), count->ended[end]);
 	json_close(out, '}');
@@ -59,20 +63,10 @@ static void put_ended(struct json_out *out, const struct conn_count *count)
 
 static void put_connections(struct json_out *out, const struct daemon *d)
 {
-	json_open(out, '{');
-	for (unsigned door = 0; door < CONN_DOORS; door++) {
-		const struct conn_count *count = &d->conns[door];
-
-		json_name(out, conn_door_word((enum conn_door)door));
-		json_open(out, '{');
-		json_add_number(out, "open", conn_count_open(count));
-		json_add_number(out, "opened", count->opened);
-		json_add_number(out, "full", count->full);
-		json_name(out, "ended");
-		put_ended(out, count);
-		json_close(out, '}');
-	}
-	json_close(out, '}');
+	json_open(out, '[');
+	for (unsigned door = 0; door < CONN_DOORS; door++)
+		put_door(out, (enum conn_door)door, &d->conns[door]);
+	json_close(out, ']');
 }
 
 static void put_netlink(struct json_out *out, const struct xfrm *xfrm)

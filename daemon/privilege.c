@@ -109,6 +109,9 @@ int privilege_drop(const char *user, enum privilege_user *ret, char *ret_why, si
 	return 0;
 }
 
+/* All of it: keys pass through the buffers of several libraries, so that no few pages can be named.
+ * Nothing needs to be left out of a core (MADV_DONTDUMP): of who is not dumpable there is none,
+ * whatever the limit. */
 int privilege_lock_memory(void)
 {
 	struct rlimit limit;

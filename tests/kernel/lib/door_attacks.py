@@ -13,7 +13,7 @@ import lab
 from control import Control, ControlError
 
 NOBODY = 65534
-HTTP_MAX, CONTROL_MAX = 32, 64  # connections at a door of HTTP; the default of max-connections
+HTTP_MAX, CONTROL_MAX = 32, 64  # connections at a door of HTTP, and of JSON as configured here
 SLOW_S, UNREAD_S = 30, 60       # of secagreed-control(7), Limits
 VERSION = b'{"jsonrpc":"2.0","id":1,"method":"daemon.version"}'
 METHODS = b'{"jsonrpc":"2.0","id":1,"method":"daemon.methods"}'
@@ -94,7 +94,7 @@ def configure(bed):
     bed.http_path = os.path.join(bed.directory, "http.sock")
     bed.daemon_sections = (f'monitor {{ path = "{bed.monitor_path}"  mode = "0666" }}\n'
                            f'http {{ path = "{bed.http_path}" }}\n')
-    bed.daemon_settings = {"allow-key-export": '"on"'}
+    bed.daemon_settings = {"allow-key-export": '"on"', "max-connections": CONTROL_MAX}
     os.chmod(bed.directory, 0o755)  # who may come in is up to the sockets
 
 
@@ -175,8 +175,12 @@ class Doors:
     def status(self):
         return self.control.call("daemon.status")
 
-    def ended(self, door, why):
-        return self.status()["connections"][door]["ended"][why]
+    def connections(self):
+        """By door."""
+        return {one["door"]: one for one in self.status()["connections"]}
+
+    def count(self, door, what):
+        return self.connections()[door][what]
 
     def metrics(self):
         peer = Peer(self.bed.http_path, b"GET /metrics" + HOST + b"Connection: close\r\n\r\n")
@@ -196,13 +200,13 @@ class Doors:
     def bad_frames(self, door, path, attacks, fits):
         """Each has one last answer, and its connection ends; no request in it is done."""
         for what, data, wanted in attacks:
-            before = self.ended(door, "bad_frame")
+            before = self.count(door, "bad_frame")
             peer = Peer(path, data)
             answer = peer.all()
             peer.close()
             # one that is hung up on while it still sends may lose the answer
             right = fits(answer, wanted) or not answer and len(data) > 65536
-            counted = self.ended(door, "bad_frame") - before
+            counted = self.count(door, "bad_frame") - before
             self.tap.ok(right and counted == 1 and self.goes_on(),
                         f"{door}: {what}: bad_frame 1", counted, answer[-200:])
 
@@ -239,10 +243,10 @@ class Doors:
 
     def halves(self):
         """Peers that leave in the middle."""
-        before, halves = self.ended("control", "left"), (VERSION[:20], command("PING")[:-3], b"*")
+        before, halves = self.count("control", "left"), (VERSION[:20], command("PING")[:-3], b"*")
         for half in halves * 10:
             Peer(self.bed.control_path, half).close()
-        self.tap.ok(self.becomes("they are gone", lambda: self.ended("control", "left")
+        self.tap.ok(self.becomes("they are gone", lambda: self.count("control", "left")
                                  >= before + 30) and self.goes_on(),
                     "control: 30 that leave in the middle of a request: left 30")
 
@@ -258,20 +262,20 @@ class Doors:
         self.deaf[0].push(METHODS * 1000)
         self.deaf[1].send(SUBSCRIBE + METHODS * 100)
         self.waiting = Peer(self.bed.http_path, b"GET /healthz" + HOST + b"Connection: close\r\n\r\n")
-        self.tap.ok(self.becomes("full", lambda: self.status()["connections"]["http"]["full"] > 0)
+        self.tap.ok(self.becomes("full", lambda: self.count("http", "full") > 0)
                     and self.goes_on(),
                     "http: every place taken by slow requests: full; others are served")
 
     def time_is_up(self):
-        late = self.becomes("slow", lambda: self.ended("http", "slow") >= HTTP_MAX
-                            and self.ended("control", "slow") == 2, SLOW_S + 20)
+        late = self.becomes("slow", lambda: self.count("http", "slow") >= HTTP_MAX
+                            and self.count("control", "slow") == 2, SLOW_S + 20)
         self.tap.ok(late, f"requests that never end: slow {HTTP_MAX} and 2",
-                    self.status()["connections"])
+                    self.connections())
         self.tap.ok(self.waiting.all().startswith(b"HTTP/1.1 200 "),
                     "http: who waited for a place is served when they have had their time")
-        late = self.becomes("unread", lambda: self.ended("control", "unread") == 2, UNREAD_S + 20)
+        late = self.becomes("unread", lambda: self.count("control", "unread") == 2, UNREAD_S + 20)
         self.tap.ok(late, "two that do not read, one of them its events: unread 2",
-                    self.status()["connections"])
+                    self.connections())
         self.silent.send(VERSION + b"\n")
         self.tap.ok(time.monotonic() - self.begun > SLOW_S
                     and b"version" in self.silent.socket.recv(1000),
@@ -283,10 +287,10 @@ class Doors:
 
     def without_rights(self):
         control, monitor = self.bed.control_path, self.bed.monitor_path
-        before = self.status()["connections"]
+        before = self.connections()
         said = [as_user(NOBODY, lambda path=path: reason_of(path, "daemon.version"))
                 for path in (control, self.bed.http_path)]
-        after = self.status()["connections"]
+        after = self.connections()
         self.tap.ok(said == ["PermissionError"] * 2 and all(
             before[door]["opened"] == after[door]["opened"] for door in ("control", "http")),
             "another user does not come in: EACCES, opened 0", said, before, after)
@@ -308,13 +312,12 @@ class Doors:
 
     def full(self):
         """One program takes each place at the control socket."""
-        before = self.status()["connections"]["control"]
+        before = self.count("control", "full")
         crowd = [Peer(self.bed.control_path) for _ in range(CONTROL_MAX + 20)]
-        full = self.becomes("full", lambda: self.status()["connections"]["control"]["full"]
-                            > before["full"])
+        full = self.becomes("full", lambda: self.count("control", "full") > before)
         self.bed.front_end_options("udp")
         said = reason_of(self.bed.monitor_path, "sa.route", impi=lab.SUBSCRIBER["impi"])
-        self.tap.ok(full and self.status()["connections"]["control"]["open"] == CONTROL_MAX
+        self.tap.ok(full and self.count("control", "open") == CONTROL_MAX
                     and "current" in said, f"control: {len(crowd)} connections: full, "
                     f"open {CONTROL_MAX}; who was there and the monitor go on", said)
         for one in crowd:
@@ -351,8 +354,8 @@ class Doors:
         self.without_rights()
         self.full()
         self.descriptors()
-        counted = self.status()["connections"]
-        self.tap.ok(all(door["ended"]["failed"] == 0 for door in counted.values()),
+        counted = self.connections()
+        self.tap.ok(all(door["failed"] == 0 for door in counted.values()),
                     "no connection ended because the daemon failed", counted)
 
 
@@ -389,7 +392,7 @@ def export(bed, tap):
     tap.ok(said == {way: "keys" if way == "root, JSON" else "denied" for way in said},
            "keys are exported to root by JSON, and in no other way", json.dumps(said)[:1000])
     tap.ok(bed.daemon.errors().count("event=keys-exported") >= 1, "and the log says to whom")
-    bed.daemon_settings = {"allow-key-export": '"off"'}
+    bed.daemon_settings["allow-key-export"] = '"off"'
     bed.restart_daemon()
     said = all_ways()
     tap.ok(set(said.values()) == {"denied"}, "with allow-key-export off, to nobody",
