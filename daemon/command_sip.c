@@ -130,8 +130,10 @@ static void add_way(const struct sip_verdict *v, json_t *json)
 {
 	if (!v->has_way)
 		return;
-	json_object_set_new(json, "send_from", place_json(&v->send_from));
-	json_object_set_new(json, "send_to", place_json(&v->send_to));
+	json_object_set_new(json, v->way_is_of_replies ? "reply_from" : "send_from",
+			    place_json(&v->send_from));
+	json_object_set_new(json, v->way_is_of_replies ? "reply_to" : "send_to",
+			    place_json(&v->send_to));
 }
 
 static void add_reply(const struct sip_verdict *v, json_t *json)
