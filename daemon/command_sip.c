@@ -119,8 +119,8 @@ static void add_way(struct json_out *out, const struct sip_verdict *v)
 {
 	if (!v->has_way)
 		return;
-	add_place(out, "send_from", &v->send_from);
-	add_place(out, "send_to", &v->send_to);
+	add_place(out, v->way_is_of_replies ? "reply_from" : "send_from", &v->send_from);
+	add_place(out, v->way_is_of_replies ? "reply_to" : "send_to", &v->send_to);
 }
 
 static void add_reply(struct json_out *out, const struct sip_verdict *v)

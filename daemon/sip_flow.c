@@ -275,6 +275,14 @@ static int refused(struct request *r, const struct refusal *why)
 	return sip_work_refused(r->w, r->listener, &drop);
 }
 
+/* The front end may answer it by itself, or have to know the way before a response comes. */
+static int pass(struct request *r, const struct decision *d)
+{
+	way_back(r);
+	r->w->ret->way_is_of_replies = true;
+	return sip_work_forward(r->w, d->why);
+}
+
 static int forward_register(struct request *r, const struct decision *d)
 {
 	struct sa_set *set = r->found.set;
@@ -300,7 +308,7 @@ static int forward_register(struct request *r, const struct decision *d)
 	set_integrity(r->w, SIP_PROXY_AUTHORIZATION, NULL);
 	if (set && set->state == SA_SET_TEMPORARY && r->has_auts)
 		sa_set_abort(set); /* what comes next is another challenge */
-	return sip_work_forward(r->w, d->why);
+	return pass(r, d);
 }
 
 static int forward(struct request *r, const struct decision *d)
@@ -317,7 +325,7 @@ static int forward(struct request *r, const struct decision *d)
 		return forward_register(r, d);
 	set_integrity(r->w, SIP_AUTHORIZATION, NULL);
 	set_integrity(r->w, SIP_PROXY_AUTHORIZATION, NULL);
-	return sip_work_forward(r->w, d->why);
+	return pass(r, d);
 }
 
 static void note_reason(struct request *r, const struct decision *d)

@@ -65,6 +65,8 @@ struct sip_verdict {
 	bool integrity_protected;
 	bool has_way; /* where @message leaves from and goes to; with TCP that may be the
 			 connection that the request came on */
+	bool way_is_of_replies; /* not @message's, a request's into the core, but that of the
+				   responses to it */
 	struct sip_place send_from, send_to;
 	bool has_start; /* REPLY: what starts the mechanism in common */
 	enum choose_start start;

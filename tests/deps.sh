@@ -36,9 +36,13 @@ dpkg-dev
 # home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2. nftables,
 # conntrack: a real NAT. kamailio: the P-CSCF of tests/e2e; -redis-modules (ndb_redis),
 # -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads.
-# strongswan-charon, strongswan-swanctl, tshark: an IKE daemon and a reader of ESP that others
-# have written. prometheus: promtool, which reads metrics, rules and queries as a server does.
+# autopkgtest: runs the tests that the Debian packages bring. adduser: the README has it.
+# strongswan-charon, strongswan-swanctl, tshark, sip-tester: an IKE daemon, a reader of ESP and a
+# phone (SIPp) that others have written. prometheus: promtool, which reads metrics, rules and
+# queries as a server does.
 test='
+adduser
+autopkgtest
 busybox-static
 clang
 clang-tidy
@@ -65,6 +69,7 @@ python3
 python3-cryptography
 qemu-system-x86
 redis-tools
+sip-tester
 socat
 strace
 strongswan-charon

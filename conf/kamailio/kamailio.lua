@@ -31,14 +31,6 @@ end
 
 -- ---- the daemon ----
 
--- One call; its answer stays in $redis(answer). nil: there is none.
-local function call(name, params)
-	if KSR.ndb_redis.redis_cmd_p1("secagreed", name .. " %s", params, "answer") < 0 then
-		return nil
-	end
-	return KSR.pv.get("$redis(answer=>value)")
-end
-
 -- A field of an answer as text, nil when it has none.
 local function field(answer, path)
 	if KSR.jansson.get(path, answer, "$var(field)") < 0 then
@@ -55,8 +47,12 @@ end
 -- The message that passes, with @more of JSON. Returns the verdict and the answer; without an
 -- answer nothing passes.
 local function ask(name, more)
-	local answer = call(name, '{"message_base64":"' .. KSR.pv.get("$(mb{s.encode.base64})") .. '"'
-		.. more .. "}")
+	local params = '{"message_base64":"' .. KSR.pv.get("$(mb{s.encode.base64})") .. '"'
+		.. more .. "}"
+	local answer
+	if KSR.ndb_redis.redis_cmd_p1("secagreed", name .. " %s", params, "answer") >= 0 then
+		answer = KSR.pv.get("$redis(answer=>value)")
+	end
 	local verdict = answer and field(answer, "verdict") or "drop"
 	if verdict ~= "forward" then
 		KSR.notice(name .. " " .. method() .. " from " .. KSR.pv.get("$si") .. ": " .. verdict
@@ -75,14 +71,10 @@ end
 -- ---- requests ----
 
 -- Over UDP responses leave from port_pc, and go to port_us (TS 33.203 7.1).
-local function way_back(set)
-	local exact = method() == "REGISTER" and ',"exact":true' or ""
-	local answer = call("sa.route", '{"set":"' .. set .. '"' .. exact .. "}")
-	if not answer then
-		return false
+local function way_back(port)
+	if KSR.pv.get("$proto") == "udp" then
+		KSR.corex.set_recv_socket("udp:" .. setting.GM_ADDRESS .. ":" .. port)
 	end
-	KSR.corex.set_recv_socket("udp:" .. setting.GM_ADDRESS .. ":" .. field(answer, "udp.local.port"))
-	return true
 end
 
 -- The daemon's own answer, with the two headers that it may have.
@@ -95,10 +87,8 @@ local function refuse(answer)
 		end
 	end
 	local code, phrase = field(answer, "reply.code"), field(answer, "reply.phrase")
-	local set = field(answer, "set")
-	if KSR.pv.get("$proto") ~= "udp" or not set or way_back(set) then
-		KSR.sl.sl_send_reply(tonumber(code), phrase)
-	end
+	way_back(field(answer, "send_from.port"))
+	KSR.sl.sl_send_reply(tonumber(code), phrase)
 end
 
 local function record_route()
@@ -174,11 +164,9 @@ local function from_phone()
 	if verdict == "reply" then
 		refuse(answer)
 	elseif verdict == "forward" then
-		local set = field(answer, "set")
 		KSR.textopsx.msg_set_buffer(decoded(answer))
-		if KSR.pv.get("$proto") ~= "udp" or not set or way_back(set) then
-			network(answer)
-		end
+		way_back(field(answer, "reply_from.port"))
+		network(answer)
 	end
 end
 
@@ -258,6 +246,9 @@ local function answer_of_phone()
 end
 
 function ksr_reply_route()
+	if KSR.pv.is_null("$sel(via[2])") then
+		return
+	end
 	if from_core() then
 		answer_to_phone()
 	else

@@ -45,8 +45,10 @@ def values(message, *names):
 
 
 def transport_of_request(response):
-    """That of the second Via: the request came over it."""
-    return re.split(r"\s*/\s*|\s+", values(response, "Via", "v").split(",")[1].strip())[2].lower()
+    """That of the second Via: the request came over it. None when there is none: the response is
+    to a CANCEL of OpenSIPS, and nobody else's."""
+    vias = values(response, "Via", "v").split(",")
+    return re.split(r"\s*/\s*|\s+", vias[1].strip())[2].lower() if vias[1:] else None
 
 
 def identity(message, impu):
@@ -89,8 +91,10 @@ class PCscf:
                         transport=msg.get_pseudoVar("$var(transport)"))
 
     def response_to_phone(self, msg, message):
-        return self.ask(msg, message, "sip.response",
-                        transport=transport_of_request(text_of(message)))
+        transport = transport_of_request(text_of(message))
+        if transport is None:
+            return leave(msg, message, {"verdict": "forward", "message_base64": message})
+        return self.ask(msg, message, "sip.response", transport=transport)
 
     def response_of_phone(self, msg, message):
         return self.ask(msg, message, "sip.response", direction="from-phone", **packet(msg))
@@ -103,10 +107,14 @@ class PCscf:
         except (OSError, ValueError, secagree.Refused) as error:
             LM_ERR(f"{method}: {error}\n")
             return 1
-        # The verdict is the last: with less than all variables nothing passes.
-        for name, value in variables(text_of(message), answer).items():
-            msg.set_pseudoVar(f"$var({name})", value)
-        return 1
+        return leave(msg, message, answer)
+
+
+def leave(msg, message, answer):
+    """To the script. The verdict is the last: with less than all variables nothing passes."""
+    for name, value in variables(text_of(message), answer).items():
+        msg.set_pseudoVar(f"$var({name})", value)
+    return 1
 
 
 def packet(msg):

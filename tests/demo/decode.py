@@ -16,7 +16,8 @@ import tempfile
 from lab import LIMIT_S, Failure
 
 FIELDS = ("frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "esp.spi",
-          "esp.icv_good", "esp.icv_bad", "sip.Request-Line", "sip.Status-Line", "sip.Call-ID", "sip.CSeq")
+          "esp.icv_good", "esp.icv_bad", "sip.Request-Line", "sip.Status-Line", "sip.Call-ID",
+          "sip.CSeq", "sip.Via.sent-by.port", "sip.Record-Route.port")
 PREFERENCES = ("esp.enable_encryption_decode", "esp.enable_authentication_check",
                "ip.defragment", "tcp.desegment_tcp_streams")
 AGAIN = "^"  # between several fields of one name: the outer and the inner packet, two messages
@@ -43,7 +44,8 @@ class Keys:
 
 class Frame:
     """What tshark says of one packet. @spi is None outside of ESP; @icv True, False or None: it
-    has not been checked; @sip the messages in it: (start line, Call-ID, CSeq)."""
+    has not been checked; @sip the messages in it: (start line, Call-ID, CSeq); @vias and @record_routes
+    the ports in these headers, the topmost first."""
 
     def __init__(self, values):
         field = {name: [one for one in value.split(AGAIN) if one]
@@ -56,6 +58,9 @@ class Frame:
         self.icv = field["esp.icv_good"] in (["1"], ["True"]) if checked else None
         self.sip = list(zip(field["sip.Request-Line"] + field["sip.Status-Line"],
                             field["sip.Call-ID"], field["sip.CSeq"]))
+        self.vias, self.record_routes = (
+            [int(port) for value in field[name] for port in value.split(",")]
+            for name in ("sip.Via.sent-by.port", "sip.Record-Route.port"))
 
     def __str__(self):
         where = "in clear" if self.spi is None else f"spi {self.spi:#010x} icv {self.icv}"

@@ -64,11 +64,11 @@ class Daemon:
         return ANSWER
 
 
-def asked(function, daemon):
+def asked(function, daemon, text=RESPONSE):
     handler, message = sec_agree.mod_init(), Message()
     handler.child_init(1)
     handler.daemon = daemon
-    done = getattr(handler, function)(message, base64.b64encode(RESPONSE.encode()).decode())
+    done = getattr(handler, function)(message, base64.b64encode(text.encode()).decode())
     T.ok(done == 1, f"{function} returns true to the script", done)
     return message.set
 
@@ -113,6 +113,14 @@ def check_identity():
     T.ok(sec_agree.identity(prefers, []) == "", "without a registration there is none")
 
 
+def check_own_cancel():
+    daemon = Daemon()
+    told = asked("response_to_phone", daemon, RESPONSE.replace(",\r\n SIP / 2.0", "\r\nX-Not: "))
+    T.ok(not daemon.calls and told["$var(verdict)"] == "forward"
+         and told["$var(edited)"].endswith("Require: path\r\n"),
+         "an answer to OpenSIPS' own CANCEL is not asked about, and stays as it is", told)
+
+
 def check_drop():
     told = sec_agree.variables(RESPONSE, {"verdict": "drop", "why": "a test"})
     T.ok(told["verdict"] == "drop" and told["edited"] == "",
@@ -146,6 +154,7 @@ def main():
     check_cfg(cfg)
     check_functions(cfg)
     check_identity()
+    check_own_cancel()
     check_drop()
     check_no_daemon()
     return T.finish()

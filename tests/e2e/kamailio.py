@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Calls between two phones through Kamailio as P-CSCF, with the configuration that is shipped: all
-that the phones and the core send is real, and so are the SAs. TAP.
+that the phones and the core send is real, and so are the SAs. Through all of it an IKE daemon
+beside them, strongSwan's charon, keeps SAs of its own. TAP.
 
-    phone a -- wire-a --+
-                        +-- Kamailio, secagreed -- core0 -- core.py
-    phone b -- wire-b --+
+    phone a -- wire-a --+                              +-- core0 -- core.py
+                        +-- Kamailio, secagreed, charon
+    phone b -- wire-b --+                              +-- peer0 -- charon
 
     kamailio.py [cfg|lua] ...   these variants of the configuration; both unless said
 """
@@ -18,8 +19,9 @@ import sys
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../demo"))
+sys.path[:0] = [os.path.join(HERE, "lib"), os.path.join(HERE, "../demo")]
 
+import charon  # noqa: E402
 import decode  # noqa: E402
 import kernel  # noqa: E402
 import lab  # noqa: E402
@@ -32,6 +34,7 @@ from tap import Tap  # noqa: E402
 CONF = os.path.join(lab.ROOT, "conf/kamailio")
 GM, MW, CORE = "192.0.2.1", "203.0.113.1", "203.0.113.2"
 PHONES = {"a": ("192.0.2.10", "192.0.2.1"), "b": ("198.51.100.10", "198.51.100.1")}
+MW_PORT, PORT_PS = 5070, 6100
 OLD_SET_S = 6
 RING_S = 4
 WORKERS = 8  # of Kamailio, with children=1: one for each UDP socket, one for TCP
@@ -47,9 +50,12 @@ SUBSCRIBERS = {
           "amf": "8000", "sqn": 1024}}
 
 
-class Bed(lab.Lab):
+class Bed(charon.Neighbour, lab.Lab):
+    echo_every_s = 0.5
+
     def __init__(self, variant):
-        super().__init__([lab.listener("ims", GM, old_set_time=OLD_SET_S)])
+        super().__init__([lab.listener("ims", GM, old_set_time=OLD_SET_S,
+                                       encap_port=charon.ENCAP_PORT)])
         self.variant = variant
         self.captures = {}
         self.phones = {}
@@ -61,6 +67,7 @@ class Bed(lab.Lab):
         netns.join(self.pcscf_host, self.core_host, "core0")
         netns.address(self.pcscf_host, "core0", [f"{MW}/24"])
         netns.address(self.core_host, "core0", [f"{CORE}/24"])
+        self.make_peer()
         self.phone_hosts = {}
         for name, (phone, gateway) in PHONES.items():
             host = self.phone_hosts[name] = self._host(f"{unique}-{name}")
@@ -77,11 +84,11 @@ class Bed(lab.Lab):
         os.mkdir(path)
         return path
 
-    def start_core(self):
+    def start_core(self, subscribers=tuple(SUBSCRIBERS.values())):
         path = os.path.join(self.directory, "core.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"place": [CORE, 5060], "realm": lab.REALM,
-                       "subscribers": list(SUBSCRIBERS.values())}, file)
+                       "subscribers": list(subscribers)}, file)
         self.core = self._start("core", [sys.executable, os.path.join(HERE, "lib/core.py"), path],
                                 self.core_host, json.loads)
         self.wait("core", "ready")
@@ -119,6 +126,11 @@ class Bed(lab.Lab):
             raise lab.Failure(f"kamailio ended:\n{self.kamailio.errors()[-3000:]}")
         with open(f"/proc/{self.kamailio.pid}/net/unix", encoding="ascii") as file:
             return file.read().count(self.control_path) > WORKERS
+
+    def complaints(self):
+        """Of Kamailio, but that connections were reset: so they are when their SAs go."""
+        return [line for line in self.kamailio.errors().splitlines()
+                if "ERROR" in line and "tcp_read" not in line]
 
     def start_phone_of(self, name, *options):
         """secagree-ue of subscriber @name, in its namespace."""
@@ -158,7 +170,7 @@ class Test:
             mark = phone.say("register")
             self.bed.wait(phone.name, "registered", since=mark)
         self.tap.ok(self.sets() == ["current", "current"]
-                    and kernel.sa_count(self.bed.pcscf_host) == 8,
+                    and len(charon.ours(self.bed.pcscf_host)) == 8,
                     f"{self.what}: both phones register; two sets, eight SAs", self.sets())
         self.keys.collect()
 
@@ -201,7 +213,7 @@ class Test:
     def leave(self):
         for name in PHONES:
             self.does(name, "deregister", "deregistered")
-        self.bed.until(lambda: not self.sets() and kernel.sa_count(self.bed.pcscf_host) == 0,
+        self.bed.until(lambda: not self.sets() and not charon.ours(self.bed.pcscf_host),
                        "all SAs are gone", OLD_SET_S + 60)
         for name in PHONES:
             self.phone(name).say("quit")
@@ -243,6 +255,17 @@ class Test:
             self.tap.ok(SAID <= said and clear == {"REGISTER", "401"},
                         f"{self.bed.variant}: on the wire of {name} all that was said is in ESP",
                         sorted(said), sorted(clear))
+            self.ways_back(name, inside)
+
+    def ways_back(self, name, frames):
+        """The phone answers, and keeps its dialogs, to port_ps."""
+        requests = [frame for frame in frames if frame.src == GM and frame.sip
+                    and not frame.sip[0][0].startswith("SIP/")]
+        wrong = [frame for frame in requests if frame.vias[0] != PORT_PS
+                 or "INVITE " in frame.sip[0][0] and frame.record_routes[:2] != [PORT_PS, MW_PORT]]
+        self.tap.ok(len(requests) >= 4 and not wrong,
+                    f"{self.bed.variant}: requests to {name} have port_ps in Via and Record-Route",
+                    len(requests), *((frame, frame.vias, frame.record_routes) for frame in wrong))
 
     def core_sees_nothing_of_it(self, mark):
         texts = dict.fromkeys(event["text"] for event in self.bed.find("core", "message", mark,
@@ -255,12 +278,16 @@ class Test:
         self.tap.ok(requests and not ours,
                     f"{self.what}: the core sees nothing of the agreement", *ours)
         registers = [one for one in requests if one.method == "REGISTER"]
-        self.tap.ok(all(f"<sip:{MW}:5070;lr>" in one.get("Path")
+        self.tap.ok(all(f"<sip:{MW}:{MW_PORT};lr>" in one.get("Path")
                         and (one.cseq[0] > 1) == ('integrity-protected="yes"'
                                                   in one.get("Authorization"))
                         for one in registers),
                     f"{self.what}: REGISTER has Path, and says whether it was protected",
                     *(one.to_bytes().decode() for one in registers))
+        ways = [re.findall(r"<sip:([^;>]*)", ",".join(one.all("Record-Route")))
+                for one in requests if one.method == "INVITE"]
+        self.tap.ok(ways and all(way == [f"{MW}:{MW_PORT}", f"{GM}:{PORT_PS}"] for way in ways),
+                    f"{self.what}: in Record-Route there are both sides, the core's above", *ways)
         first = [one for one in requests if one.method in ("INVITE", "MESSAGE")]
         self.tap.ok(first and all(one.get("P-Asserted-Identity")[1:-1] in one.get("From")
                                   and "orig@" in one.get("Route") for one in first),
@@ -288,21 +315,28 @@ def run_variant(variant, tap):
     with Bed(variant) as bed:
         bed.daemon_settings["allow-key-export"] = "on"
         bed.make_hosts()
+        bed.start_charons()
+        watch = charon.Watch(bed, tap)
         bed.start_daemon()
         bed.start_core()
         try:
             bed.start_kamailio()
             test = Test(bed, tap)
-            test.run("udp")
-            test.run("tcp")
+            for transport in ("udp", "tcp"):
+                test.run(transport)
+                watch.same(f"{variant}, {transport}")
             test.wire_is_decoded()
+            watch.alive()
         except (lab.Failure, OSError, LookupError) as error:
             tap.ok(False, f"{variant}: the test runs to its end", error,
-                   *(lab.line_of(event)[:300] for event in bed.events[-20:]),
+                   *[lab.line_of(event)[:300] for event in bed.events
+                     if event["who"] != "echo"][-20:],
                    bed.kamailio.errors()[-3000:], bed.daemon.errors()[-2000:],
                    {name: value for name, value in kernel.counters(bed.kamailio.pid).items()
                     if value})
-        tap.ok(bed.kamailio.end() == 0, f"{variant}: Kamailio stops cleanly")
+        status, complaints = bed.kamailio.end(), bed.complaints()
+        tap.ok(status == 0 and not complaints,
+               f"{variant}: Kamailio has no complaint, and stops cleanly", status, *complaints)
         tap.ok(bed.daemon.end() == 0, f"{variant}: the daemon stops cleanly",
                bed.daemon.errors()[-1000:])
 

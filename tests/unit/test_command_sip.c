@@ -189,6 +189,9 @@ static void a_registration_in_two_calls(void **state)
 	assert_true(json_is_false(json_object_get(v, "protected")));
 	assert_null(json_object_get(v, "set"));
 	assert_null(json_object_get(v, "reason"));
+	assert_null(json_object_get(v, "send_from"));
+	assert_int_equal(number_of(json_object_get(v, "reply_from"), "port"), 5060);
+	assert_string_equal(text_of(json_object_get(v, "reply_to"), "address"), "198.51.100.7");
 	assert_non_null(strstr(text_of(v, "message"), "integrity-protected=\"no\""));
 	v = result("sip.response", CHALLENGE, "");
 	assert_string_equal(text_of(v, "verdict"), "forward");

@@ -2152,6 +2152,37 @@ static void D16_an_answer_of_ours_takes_the_set_in_use_too(void **state)
 	assert_way_over(fresh);
 }
 
+static void D16_a_request_that_passes_says_where_its_responses_leave_from(void **state)
+{
+	struct sa_set *set = challenged(FIRST), *fresh;
+
+	(void)state;
+	answer_challenge(set);
+	assert_true(got.way_is_of_replies);
+	assert_way_over(set);
+	accept_it("Expires: 3600\r\n");
+	assert_false(got.way_is_of_replies);
+	fresh = challenged_again(set);
+	answer_challenge(fresh);
+	assert_true(got.way_is_of_replies);
+	assert_way_over(fresh); /* E6: a REGISTER's is its own */
+	accept_it("Expires: 3600\r\n");
+	over(set);
+	request(other("MESSAGE", ""));
+	assert_forwarded();
+	assert_true(got.way_is_of_replies);
+	assert_way_over(set); /* E7 */
+	over(fresh);
+	request(other("MESSAGE", ""));
+	assert_way_over(fresh);
+	over(set);
+	request(other("MESSAGE", ""));
+	assert_way_over(fresh);
+	in.transport = SIP_TCP;
+	request(other("MESSAGE", ""));
+	assert_way(6100, 5062);
+}
+
 static void N7_behind_a_nat_the_answer_names_the_public_address(void **state)
 {
 	static const struct {
@@ -2556,6 +2587,7 @@ int main(void)
 		T(D10_what_is_no_address_is_what_the_front_end_says),
 		T(D14_in_clear_only_REGISTER_and_emergencies_pass),
 		T(D16_an_answer_of_ours_takes_the_set_in_use_too),
+		T(D16_a_request_that_passes_says_where_its_responses_leave_from),
 		T(N7_behind_a_nat_the_answer_names_the_public_address),
 		T(E6_before_a_challenge_failures_go_back_as_the_register_came),
 		T(E6_a_failed_answer_without_a_set_before_is_told_on_its_own),

@@ -41,13 +41,26 @@ def split(values):
     return [entry.strip() for value in values for entry in re.split(r",(?=\s*<)", value)]
 
 
+def subscriber_of(one):
+    kind = WithoutZero if one.get("res_without_zero") else home.Subscriber
+    return kind(one["impi"], one["impu"], *(bytes.fromhex(one[name])
+                                            for name in ("k", "opc", "amf")))
+
+
+class WithoutZero(home.Subscriber):
+    """For phones that take RES for a string which ends at a zero."""
+
+    def next_vector(self):
+        while 0 in super().next_vector().xres:
+            pass
+        return self.pending
+
+
 class Core:
     def __init__(self, config):
         self.place = tuple(config["place"])
         self.uri = "sip:%s:%d" % self.place
-        subscribers = [home.Subscriber(one["impi"], one["impu"], bytes.fromhex(one["k"]),
-                                       bytes.fromhex(one["opc"])) for one in config["subscribers"]]
-        self.home = home.Home(config["realm"], subscribers)
+        self.home = home.Home(config["realm"], map(subscriber_of, config["subscribers"]))
         self.paths = {}  # impu -> Path, as it came
         self.answers = {}  # branch -> the response to a REGISTER, for its retransmissions
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -93,7 +106,8 @@ class Core:
     def send_back(self, response):
         """To whom the second Via names; ours goes."""
         first = next(i for i, (name, _) in enumerate(response.headers) if name.lower() == "via")
-        del response.headers[first]
+        _, comma, rest = response.headers[first][1].partition(",")
+        response.headers[first:first + 1] = [["Via", rest.strip()]] if comma else []
         self.respond(response)
 
     def respond(self, response):
