@@ -38,6 +38,7 @@ dpkg-dev
 # -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads.
 # strongswan-charon, strongswan-swanctl, tshark: an IKE daemon and a reader of ESP that others
 # have written. prometheus: promtool, which reads metrics, rules and queries as a server does.
+# zsh: completion is tried in it, as in bash.
 test='
 busybox-static
 clang
@@ -75,6 +76,7 @@ tshark
 util-linux
 valgrind
 xz-utils
+zsh
 '
 
 case ${1-} in

@@ -77,7 +77,7 @@ int client_open(const char *path, struct client *ret, char *ret_why, size_t why_
 		explain_connect(path, error, ret_why, why_cap);
 		return -error;
 	}
-	*ret = (struct client){.fd = fd};
+	*ret = (struct client){.fd = fd, .limit_s = CLIENT_TIMEOUT_S};
 	return 0;
 }
 
@@ -144,7 +144,7 @@ static int make_room(struct client *client)
 /* A second has passed without a byte; *@s counts them. */
 static bool wait_longer(const struct client *client, unsigned *s)
 {
-	if (++*s >= CLIENT_TIMEOUT_S)
+	if (++*s >= client->limit_s)
 		return false;
 	if (!client->quiet)
 		progress_waiting(*s);

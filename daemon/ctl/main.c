@@ -27,12 +27,12 @@ static const struct ctl_command *const commands[] = {
 	&ctl_explain, &ctl_top, &ctl_stats,
 	&ctl_methods, &ctl_version, &ctl_export_keys, &ctl_monitor, &ctl_call, &ctl_parse,
 	&ctl_select, &ctl_compare, &ctl_decide,
-	&ctl_keys,
+	&ctl_keys, &ctl_complete,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static const struct ctl_command *find_command(const char *name)
+const struct ctl_command *ctl_command_named(const char *name)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (strcmp(commands[i]->name, name) == 0)
@@ -40,12 +40,17 @@ static const struct ctl_command *find_command(const char *name)
 	return NULL;
 }
 
+const struct ctl_command *ctl_command_at(size_t i)
+{
+	return i < COMMAND_COUNT ? commands[i] : NULL;
+}
+
 static void print_commands(FILE *f, bool of_daemon)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		bool asks = commands[i]->method != NULL;
 
-		if (asks == of_daemon)
+		if (asks == of_daemon && commands[i]->help)
 			fprintf(f, "  %-11s %s\n", commands[i]->name, commands[i]->help);
 	}
 }
@@ -70,7 +75,8 @@ static int unknown_command(const char *name)
 	human_text(stderr, name);
 	fputs("\"; there are:", stderr);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(stderr, " %s", commands[i]->name);
+		if (commands[i]->help)
+			fprintf(stderr, " %s", commands[i]->name);
 	fputs("\n", stderr);
 	return CTL_USAGE;
 }
@@ -135,7 +141,7 @@ static int dispatch(int argc, char **argv, json_t *args)
 		usage(stderr);
 		return CTL_USAGE;
 	}
-	command = find_command(argv[index]);
+	command = ctl_command_named(argv[index]);
 	if (!command)
 		return unknown_command(argv[index]);
 	index++;

@@ -72,15 +72,38 @@ static char letter_of(const struct ctl_option *option)
 	return '\0';
 }
 
-static const struct ctl_option *next_operand(const struct ctl_option *table, const json_t *args)
+bool options_given(const json_t *args, const struct ctl_option *option)
 {
 	char key[KEY_BYTES];
 
-	for (; table && table->name; table++)
-		if (table->flags & (CTL_OPERAND | CTL_EITHER) &&
-		    !json_object_get(args, key_of(table, key)))
-			return table;
+	return json_object_get(args, key_of(option, key));
+}
+
+/* A list of operands takes all that come. */
+const struct ctl_option *options_next_operand(const struct ctl_option *own, const json_t *args)
+{
+	for (; own && own->name; own++)
+		if (own->flags & (CTL_OPERAND | CTL_EITHER) &&
+		    (own->kind == CTL_LIST || !options_given(args, own)))
+			return own;
 	return NULL;
+}
+
+const struct ctl_option *options_common(void)
+{
+	return common_options;
+}
+
+const struct ctl_option *options_find(const struct ctl_option *own, const char *word)
+{
+	const struct ctl_option *option;
+
+	if (word[0] == '-' && word[1] && word[1] != '-' && !word[2])
+		return find_letter(word[1]);
+	if (strncmp(word, "--", 2) != 0)
+		return NULL;
+	option = find_in(own, word + 2, strlen(word + 2));
+	return option ? option : find_in(common_options, word + 2, strlen(word + 2));
 }
 
 static int add_to_list(json_t *args, const char *key, json_t *value)
@@ -227,7 +250,7 @@ static int parse_letter(int argc, char **argv, int *index, json_t *args, char *r
 static int parse_operand(const struct ctl_option *own, const char *text, json_t *args,
 			 char *ret_why, size_t why_cap)
 {
-	const struct ctl_option *option = next_operand(own, args);
+	const struct ctl_option *option = options_next_operand(own, args);
 
 	if (!option) {
 		snprintf(ret_why, why_cap, "one argument too many: \"%.60s\"", text);
@@ -370,6 +393,11 @@ static const char *const FORMS[] = {
 	[CTL_HAS_WIDE | CTL_HAS_TSV] = "text|wide|tsv|json",
 };
 
+const char *options_forms(const struct ctl_command *command)
+{
+	return FORMS[command->forms & (CTL_HAS_WIDE | CTL_HAS_TSV)];
+}
+
 int options_form(const struct ctl_command *command, const json_t *args, enum ctl_form *ret,
 		 char *ret_why, size_t why_cap)
 {
@@ -380,22 +408,22 @@ int options_form(const struct ctl_command *command, const json_t *args, enum ctl
 		[CTL_FORM_JSON] = "json",
 	};
 	const bool json = json_object_get(args, "json");
-	const char *word = options_text(args, "output");
-	const char *has = FORMS[command->forms];
+	const char *asked = options_text(args, "output");
+	const char *forms = options_forms(command);
 	enum ctl_form form = CTL_FORM_TEXT;
 
-	if (!word)
-		word = json ? "json" : "text";
-	if (json && strcmp(word, "json") != 0) {
-		snprintf(ret_why, why_cap, "--json and -o %s: which of them?", word);
+	if (!asked)
+		asked = json ? "json" : "text";
+	if (json && strcmp(asked, "json") != 0) {
+		snprintf(ret_why, why_cap, "--json and -o %s: which of them?", asked);
 		return -EINVAL;
 	}
-	if (!is_one_of(has, word)) {
-		snprintf(ret_why, why_cap, "%s answers with -o %s, not %s", command->name, has,
-			 word);
+	if (!is_one_of(forms, asked)) {
+		snprintf(ret_why, why_cap, "%s answers with -o %s, not %s", command->name, forms,
+			 asked);
 		return -EINVAL;
 	}
-	while (strcmp(WORDS[form], word) != 0)
+	while (strcmp(WORDS[form], asked) != 0)
 		form++;
 	*ret = form;
 	return 0;
@@ -412,7 +440,7 @@ void options_usage(FILE *f, const struct ctl_command *command)
 	usage_table(f, command->options);
 	if (command->method)
 		fprintf(f, "\nAlso --socket PATH and -o %s, see secagreectl --help\n",
-			FORMS[command->forms & (CTL_HAS_WIDE | CTL_HAS_TSV)]);
+			options_forms(command));
 	if (command->method && strchr(command->method, '.'))
 		fprintf(f, "The daemon's method: %s, secagreed-control(7)\n", command->method);
 }
