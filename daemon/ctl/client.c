@@ -214,7 +214,7 @@ static int receive_json(struct client *client, json_t **ret, char *ret_why, size
 	int r = receive_line(client, &n);
 
 	if (!client->quiet)
-		progress_end();
+		progress_waited();
 	if (r < 0)
 		return fail(r, ret_why, why_cap, receive_why(r));
 	*ret = json_loadb(client->buf, n, JSON_REJECT_DUPLICATES, NULL);

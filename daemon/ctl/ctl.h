@@ -276,6 +276,7 @@ enum colour colour_of(const char *word);
 
 /* The daemon has not answered for @s seconds. */
 void progress_waiting(unsigned s);
+void progress_waited(void);
 
 /* @done of @total things; 0 = not known. Nothing is shown in the first second. */
 void progress_count(const char *what, size_t done, size_t total);

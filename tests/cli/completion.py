@@ -39,7 +39,7 @@ def tables():
         options = re.findall(r"^  \[?--([a-z-]+)", text, re.M)
         T.equal(sorted(offered(command, "--")), sorted("--" + name for name in options + common),
                 f"{command}: the options of its --help")
-    T.equal(offered("rel"), ["release"], "a command that begins so")
+    T.equal(offered("relo"), ["reload"], "a command that begins so")
     T.equal(offered("xyz"), [], "no command begins so")
     T.equal(offered("xyz", ""), commands, "after a word that is no command")
     T.equal(offered("list", "--state", ""), STATES, "the words of an option")
@@ -86,7 +86,7 @@ def from_the_daemon():
 
 # On a command line: @line is typed, with tabs; the program is run as the words after RAN.
 LINES = [
-    ("rel\t--al\t", ["release", "--all"]),
+    ("relea\t--al\t", ["release", "--all"]),
     ("list --sta\tcur\t--lis\tim\t", ["list", "--state", "current", "--listener", "ims"]),
     ("list --state=tem\t", ["list", "--state=temporary"]),
     ("list --impi u1\t", ["list", "--impi", "u1@ims.example"]),
