@@ -50,7 +50,7 @@ static void explain_connect(const char *path, int error, char *ret_why, size_t w
 	else
 		snprintf(ret_why, why_cap,
 			 "cannot reach secagreed at %.128s: %s. Is it running? "
-			 "(systemctl status secagreed)",
+			 "See systemctl status secagreed, and secagreectl doctor",
 			 path, strerror(error));
 }
 

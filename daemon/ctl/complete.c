@@ -120,6 +120,9 @@ static void say_values(struct completion *c, const struct ctl_option *option)
 		say_sets(c, "set", "impi");
 	} else if (strcmp(kind, "IMPI") == 0) {
 		say_sets(c, "impi", "ue");
+	} else if (strcmp(kind, "PHONE") == 0) {
+		say_sets(c, "impi", "ue");
+		say_sets(c, "ue", "impi");
 	} else if (strcmp(option->name, "ue") == 0) {
 		say_sets(c, "ue", "impi");
 	} else if (strcmp(kind, "LISTENER") == 0) {

@@ -112,6 +112,14 @@ json_t *options_params(const struct ctl_option *own, const json_t *args);
 /* A text argument, or NULL. */
 const char *options_text(const json_t *args, const char *key);
 
+/* ---- value.c ---- */
+
+/* What @option wants instead of @text, NULL when @text will do. */
+const char *value_wanted(const struct ctl_option *option, const char *text);
+
+/* Who writes @name may have meant @meant. */
+bool value_is_near(const char *name, const char *meant);
+
 /* ---- output.c ---- */
 
 /* Print @json (stolen; NULL = out of memory) as one line and return @status, or CTL_REFUSED when it
