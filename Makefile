@@ -9,7 +9,7 @@
 # make fuzz        libFuzzer with clang, FUZZ_S=60 seconds for each target; findings in build/fuzz
 # make bench       what it costs against the kernel alone (root); BENCH_SCALE=10 times as many phones,
 #                  BENCH_ROUNDS=5, ARGS="registration growth" for parts; CSV and SVG in build/bench/out
-# make install     DESTDIR= PREFIX= LIBDIR= UNITDIR=
+# make install     DESTDIR= PREFIX= LIBDIR= UNITDIR= ZSHDIR=
 # make deb         Debian packages in build/deb/
 # make clean
 #
@@ -19,6 +19,7 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 BUILD   ?= build
 CFLAGS  ?= -O2 -g
 ifeq ($(origin CC),default)
@@ -109,7 +110,7 @@ KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
 	$(filter-out tests/kernel/kill.py,$(wildcard tests/kernel/*.sh tests/kernel/*.py)) \
 	tests/cli/live.py $(wildcard tests/e2e/*.py)
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
-	tests/cli/operate.py \
+	tests/cli/operate.py tests/cli/completion.py \
 	tests/cli/library.py tests/cli/doors.py tests/cli/doctor.py tests/cli/service.py tests/cli/log.py \
 	tests/package.py tests/bench/instructions.py tests/analyse.py \
 	$(wildcard tests/doc/*.sh tests/doc/*.py)
@@ -271,6 +272,10 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/doc/secagreed/grafana
 	install -m 0644 conf/prometheus/secagreed.rules.yml $(DESTDIR)$(PREFIX)/share/doc/secagreed/prometheus
 	install -m 0644 conf/grafana/secagreed.json $(DESTDIR)$(PREFIX)/share/doc/secagreed/grafana
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(ZSHDIR)
+	install -m 0644 conf/completion/secagreectl.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/secagreectl
+	install -m 0644 conf/completion/_secagreectl $(DESTDIR)$(ZSHDIR)
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m 0644 conf/systemd/secagreed.socket $(DESTDIR)$(UNITDIR)
 	sed 's|=/usr/sbin/|=$(PREFIX)/sbin/|' conf/systemd/secagreed.service \

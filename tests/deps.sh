@@ -40,6 +40,7 @@ dpkg-dev
 # strongswan-charon, strongswan-swanctl, tshark, sip-tester: an IKE daemon, a reader of ESP and a
 # phone (SIPp) that others have written. prometheus: promtool, which reads metrics, rules and
 # queries as a server does.
+# zsh: completion is tried in it, as in bash.
 test='
 adduser
 autopkgtest
@@ -80,6 +81,7 @@ tshark
 util-linux
 valgrind
 xz-utils
+zsh
 '
 
 case ${1-} in

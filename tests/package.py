@@ -25,6 +25,8 @@ FILES = {
     "secagreed": {"etc/secagreed/secagreed.conf", "lib/systemd/system/secagreed.service",
                   "lib/systemd/system/secagreed.socket", "usr/lib/sysusers.d/secagreed.conf",
                   "usr/sbin/secagreectl", "usr/sbin/secagreed",
+                  "usr/share/bash-completion/completions/secagreectl",
+                  "usr/share/zsh/vendor-completions/_secagreectl",
                   "usr/share/man/man5/secagreed.conf.5.gz",
                   "usr/share/man/man7/secagreed-control.7.gz",
                   "usr/share/man/man8/secagreectl.8.gz", "usr/share/man/man8/secagreed.8.gz"},

@@ -14,7 +14,6 @@
 #include <netlink/errno.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "daemon/ctl/audit.h"
 #include "daemon/ctl/doctor.h"
@@ -24,7 +23,6 @@
 #define PAGE        10000 /* sets in a page of the list */
 #define LIST_TRIES  10
 #define TOLERANCE_S 2
-#define SHOW_EVERY  256
 
 struct audit {
 	const struct ctl *ctl;
@@ -177,12 +175,6 @@ static int list_sets(struct audit *a, json_t *ids)
 	return status;
 }
 
-static void show_progress(size_t done, size_t count)
-{
-	if (isatty(STDERR_FILENO) && (done % SHOW_EVERY == 0 || done == count))
-		fprintf(stderr, done == count ? "\r\033[K" : "\r%zu of %zu sets", done, count);
-}
-
 static int compare_sets(struct audit *a, const json_t *ids)
 {
 	const size_t count = json_array_size(ids);
@@ -191,17 +183,17 @@ static int compare_sets(struct audit *a, const json_t *ids)
 	size_t i;
 
 	json_array_foreach (ids, i, id) {
-		show_progress(i, count);
+		progress_count("sets compared", i, count);
 		status = ask(a, "sa.show", json_pack("{s:O}", "set", id), &set);
 		if (status == CTL_NO)
 			continue; /* it has ended */
 		if (status != CTL_YES)
-			return status;
+			break;
 		compare_set(a, set);
 		json_decref(set);
 	}
-	show_progress(count, count);
-	return CTL_YES;
+	progress_end();
+	return status == CTL_NO ? CTL_YES : status;
 }
 
 /* ---- guards ---- */
@@ -400,8 +392,8 @@ static int print(const struct audit *a, json_t *mended)
 			   (!mended || json_is_true(json_object_get(mended, "clean")));
 	json_t *report = report_json(a, mended);
 
-	if (a->ctl->json)
-		return output_json(report, clean ? CTL_YES : CTL_NO);
+	if (a->ctl->form != CTL_FORM_TEXT)
+		return rpc_print(a->ctl, report, clean ? CTL_YES : CTL_NO);
 	human_block(stdout, report, "findings");
 	if (json_array_size(a->findings)) {
 		fputs("\n", stdout);
@@ -455,6 +447,7 @@ const struct ctl_command ctl_audit = {
 	.help = "compare the kernel with the sets",
 	.method = "daemon.audit",
 	.options = options,
+	.forms = CTL_HAS_TSV,
 	.more = "The kernel is read by other code than the daemon's. Run it as root.\n"
 		"Exit status 3: there is something to mend.",
 };

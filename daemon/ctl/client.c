@@ -50,7 +50,7 @@ static void explain_connect(const char *path, int error, char *ret_why, size_t w
 	else
 		snprintf(ret_why, why_cap,
 			 "cannot reach secagreed at %.128s: %s. Is it running? "
-			 "(systemctl status secagreed)",
+			 "See systemctl status secagreed, and secagreectl doctor",
 			 path, strerror(error));
 }
 
@@ -77,7 +77,7 @@ int client_open(const char *path, struct client *ret, char *ret_why, size_t why_
 		explain_connect(path, error, ret_why, why_cap);
 		return -error;
 	}
-	*ret = (struct client){.fd = fd};
+	*ret = (struct client){.fd = fd, .limit_s = CLIENT_TIMEOUT_S};
 	return 0;
 }
 
@@ -144,7 +144,7 @@ static int make_room(struct client *client)
 /* A second has passed without a byte; *@s counts them. */
 static bool wait_longer(const struct client *client, unsigned *s)
 {
-	if (++*s >= CLIENT_TIMEOUT_S)
+	if (++*s >= client->limit_s)
 		return false;
 	if (!client->quiet)
 		progress_waiting(*s);
@@ -214,7 +214,7 @@ static int receive_json(struct client *client, json_t **ret, char *ret_why, size
 	int r = receive_line(client, &n);
 
 	if (!client->quiet)
-		progress_end();
+		progress_waited();
 	if (r < 0)
 		return fail(r, ret_why, why_cap, receive_why(r));
 	*ret = json_loadb(client->buf, n, JSON_REJECT_DUPLICATES, NULL);

@@ -71,7 +71,7 @@ struct ctl_command {
 	/* @args: what the options gave, by name with '_' for '-'; borrowed.
 	 * Returns an exit status. */
 	int (*run)(const struct ctl *ctl, const struct ctl_command *command, const json_t *args);
-	const char *help;   /* one line */
+	const char *help;   /* one line; NULL: it is not for people, and not listed */
 	const char *method; /* the daemon's, NULL when it is not asked */
 	const struct ctl_option *options;
 	const char *more; /* further lines for --help, or NULL */
@@ -83,6 +83,16 @@ struct ctl_command {
  * read), or -EINVAL or -ENOMEM with @ret_why. */
 int options_parse(const struct ctl_option *own, int argc, char **argv, int *index, json_t *args,
 		  char *ret_why, size_t why_cap);
+
+/* The option that @word, "--name" or "-x", names in @own (may be NULL) or among the common ones; the
+ * one that the next operand is, NULL when there can be none; whether it is in @args. */
+const struct ctl_option *options_find(const struct ctl_option *own, const char *word);
+const struct ctl_option *options_next_operand(const struct ctl_option *own, const json_t *args);
+bool options_given(const json_t *args, const struct ctl_option *option);
+const struct ctl_option *options_common(void);
+
+/* "text|tsv|json": what -o may say to @command. */
+const char *options_forms(const struct ctl_command *command);
 
 /* -EINVAL when a required option of @own is not in @args. */
 int options_complete(const struct ctl_option *own, const json_t *args, char *ret_why,
@@ -101,6 +111,14 @@ json_t *options_params(const struct ctl_option *own, const json_t *args);
 
 /* A text argument, or NULL. */
 const char *options_text(const json_t *args, const char *key);
+
+/* ---- value.c ---- */
+
+/* What @option wants instead of @text, NULL when @text will do. */
+const char *value_wanted(const struct ctl_option *option, const char *text);
+
+/* Who writes @name may have meant @meant. */
+bool value_is_near(const char *name, const char *meant);
 
 /* ---- output.c ---- */
 
@@ -157,7 +175,8 @@ void aka_keys_wipe(struct aka_keys *keys);
 
 struct client {
 	int fd;
-	bool quiet; /* no progress_waiting() */
+	bool quiet;       /* no progress_waiting() */
+	unsigned limit_s; /* for an answer; client_open() sets a minute */
 	json_int_t id; /* of the last request */
 	char *buf;     /* what has been received and not used */
 	size_t used, cap;
@@ -272,6 +291,7 @@ enum colour colour_of(const char *word);
 
 /* The daemon has not answered for @s seconds. */
 void progress_waiting(unsigned s);
+void progress_waited(void);
 
 /* @done of @total things; 0 = not known. Nothing is shown in the first second. */
 void progress_count(const char *what, size_t done, size_t total);
@@ -284,6 +304,11 @@ void progress_end(void);
 extern const struct ctl_command ctl_offer, ctl_check, ctl_confirm, ctl_fail, ctl_extend,
 	ctl_release, ctl_route, ctl_list, ctl_show, ctl_status, ctl_audit, ctl_methods,
 	ctl_version, ctl_monitor, ctl_call, ctl_parse, ctl_select, ctl_compare, ctl_decide,
-	ctl_keys, ctl_export_keys, ctl_doctor, ctl_explain, ctl_stats, ctl_top, ctl_reload;
+	ctl_keys, ctl_export_keys, ctl_doctor, ctl_explain, ctl_stats, ctl_top, ctl_reload,
+	ctl_complete;
+
+/* main.c: all of them, NULL behind the last. */
+const struct ctl_command *ctl_command_at(size_t i);
+const struct ctl_command *ctl_command_named(const char *name);
 
 #endif

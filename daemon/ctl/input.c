@@ -37,6 +37,9 @@ int input_read(int fd, char *buf, size_t cap, size_t *ret_n)
 	size_t n = 0;
 	char more;
 
+	if (isatty(fd))
+		fputs("secagreectl: reads from this terminal; Ctrl-D on an empty line ends it\n",
+		      stderr);
 	while (n <= cap) {
 		ssize_t got = n < cap ? read(fd, buf + n, cap - n) : read(fd, &more, 1);
 

@@ -105,6 +105,9 @@ static void print_list(const struct ctl *ctl, const json_t *all)
 		return;
 	}
 	human_table(stdout, sets, ctl->form == CTL_FORM_WIDE ? wide_columns : columns, 0);
+	if (!json_array_size(sets) && json_integer_value(json_object_get(all, "total")))
+		printf("none of %lld sets matches\n",
+		       (long long)json_integer_value(json_object_get(all, "total")));
 	if (json_is_string(json_object_get(all, "next")))
 		printf("%zu of %lld; the others: --after %s\n", json_array_size(sets),
 		       (long long)json_integer_value(json_object_get(all, "total")),

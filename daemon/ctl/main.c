@@ -2,9 +2,9 @@
 /*
  * secagreectl, the command line of secagreed: dispatch and usage.
  *
- * Five subcommands answer by themselves (parse, select, compare, decide, keys); the others send one
- * request to the daemon's control socket. The list below drives both the dispatch and the usage text; what
- * a subcommand takes stands in its own table, beside its function.
+ * Five subcommands answer by themselves (parse, select, compare, decide, keys); the others ask the
+ * daemon at its control socket. The list below drives the dispatch, the usage text and completion;
+ * what a subcommand takes stands in its own table, beside its function.
  *
  * Keys may pass through (offer, keys, export-keys), so every allocation of the JSON library is wiped when it is
  * freed. They are never taken from the command line, which every user of the machine can read.
@@ -22,17 +22,29 @@
 #endif
 
 static const struct ctl_command *const commands[] = {
-	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_fail,    &ctl_extend,  &ctl_release,
-	&ctl_route, &ctl_list,  &ctl_show,    &ctl_status,  &ctl_audit,   &ctl_reload, &ctl_doctor,
-	&ctl_explain, &ctl_top, &ctl_stats,
-	&ctl_methods, &ctl_version, &ctl_export_keys, &ctl_monitor, &ctl_call, &ctl_parse,
-	&ctl_select, &ctl_compare, &ctl_decide,
-	&ctl_keys,
+	&ctl_status, &ctl_top, &ctl_list, &ctl_show, &ctl_monitor, &ctl_stats, &ctl_version,
+	&ctl_doctor, &ctl_explain, &ctl_audit, &ctl_export_keys,
+	&ctl_reload, &ctl_release, &ctl_call, &ctl_methods,
+	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_extend, &ctl_fail, &ctl_route,
+	&ctl_parse, &ctl_select, &ctl_compare, &ctl_decide, &ctl_keys,
+	&ctl_complete,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static const struct ctl_command *find_command(const char *name)
+/* How --help parts them: each title stands above its first command. */
+static const struct {
+	const struct ctl_command *first;
+	const char *title;
+} PARTS[] = {
+	{&ctl_status, "Look at what secagreed does"},
+	{&ctl_doctor, "Find out what is wrong"},
+	{&ctl_reload, "Change something"},
+	{&ctl_offer, "Do by hand what the SIP server does"},
+	{&ctl_parse, "Without a daemon (JSON on standard output)"},
+};
+
+const struct ctl_command *ctl_command_named(const char *name)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (strcmp(commands[i]->name, name) == 0)
@@ -40,12 +52,19 @@ static const struct ctl_command *find_command(const char *name)
 	return NULL;
 }
 
-static void print_commands(FILE *f, bool of_daemon)
+const struct ctl_command *ctl_command_at(size_t i)
 {
-	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		bool asks = commands[i]->method != NULL;
+	return i < COMMAND_COUNT ? commands[i] : NULL;
+}
 
-		if (asks == of_daemon)
+static void print_commands(FILE *f)
+{
+	size_t part = 0;
+
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (part < sizeof(PARTS) / sizeof(PARTS[0]) && PARTS[part].first == commands[i])
+			fprintf(f, "\n%s:\n", PARTS[part++].title);
+		if (commands[i]->help)
 			fprintf(f, "  %-11s %s\n", commands[i]->name, commands[i]->help);
 	}
 }
@@ -53,12 +72,9 @@ static void print_commands(FILE *f, bool of_daemon)
 static void usage(FILE *f)
 {
 	fputs("usage: secagreectl [--socket PATH] [-o FORM] COMMAND [ARGUMENT ...]\n"
-	      "       secagreectl COMMAND --help\n"
-	      "\nAsk secagreed:\n",
+	      "       secagreectl COMMAND --help\n",
 	      f);
-	print_commands(f, true);
-	fputs("\nWithout a daemon (JSON on standard output):\n", f);
-	print_commands(f, false);
+	print_commands(f);
 	fputs("\nOptions:\n", f);
 	options_common_usage(f);
 	fputs("\nExit status: 0 yes, 1 bad input or refused, 2 usage, 3 no, 4 no daemon\n", f);
@@ -66,12 +82,18 @@ static void usage(FILE *f)
 
 static int unknown_command(const char *name)
 {
-	fputs("secagreectl: no command \"", stderr);
+	const char *separator = "did you mean ";
+
+	fputs("secagreectl: there is no command \"", stderr);
 	human_text(stderr, name);
-	fputs("\"; there are:", stderr);
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(stderr, " %s", commands[i]->name);
-	fputs("\n", stderr);
+	fputs("\"; ", stderr);
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (commands[i]->help && value_is_near(name, commands[i]->name)) {
+			fprintf(stderr, "%s%s", separator, commands[i]->name);
+			separator = " or ";
+		}
+	}
+	fputs(separator[0] == ' ' ? "?\n" : "secagreectl --help lists them\n", stderr);
 	return CTL_USAGE;
 }
 
@@ -135,7 +157,7 @@ static int dispatch(int argc, char **argv, json_t *args)
 		usage(stderr);
 		return CTL_USAGE;
 	}
-	command = find_command(argv[index]);
+	command = ctl_command_named(argv[index]);
 	if (!command)
 		return unknown_command(argv[index]);
 	index++;

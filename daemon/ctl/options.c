@@ -11,6 +11,7 @@
  * Values are kept as bytes: whether they are text is for whoever reads them to say.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/ctl/ctl.h"
@@ -72,15 +73,38 @@ static char letter_of(const struct ctl_option *option)
 	return '\0';
 }
 
-static const struct ctl_option *next_operand(const struct ctl_option *table, const json_t *args)
+bool options_given(const json_t *args, const struct ctl_option *option)
 {
 	char key[KEY_BYTES];
 
-	for (; table && table->name; table++)
-		if (table->flags & (CTL_OPERAND | CTL_EITHER) &&
-		    !json_object_get(args, key_of(table, key)))
-			return table;
+	return json_object_get(args, key_of(option, key));
+}
+
+/* A list of operands takes all that come. */
+const struct ctl_option *options_next_operand(const struct ctl_option *own, const json_t *args)
+{
+	for (; own && own->name; own++)
+		if (own->flags & (CTL_OPERAND | CTL_EITHER) &&
+		    (own->kind == CTL_LIST || !options_given(args, own)))
+			return own;
 	return NULL;
+}
+
+const struct ctl_option *options_common(void)
+{
+	return common_options;
+}
+
+const struct ctl_option *options_find(const struct ctl_option *own, const char *word)
+{
+	const struct ctl_option *option;
+
+	if (word[0] == '-' && word[1] && word[1] != '-' && !word[2])
+		return find_letter(word[1]);
+	if (strncmp(word, "--", 2) != 0)
+		return NULL;
+	option = find_in(own, word + 2, strlen(word + 2));
+	return option ? option : find_in(common_options, word + 2, strlen(word + 2));
 }
 
 static int add_to_list(json_t *args, const char *key, json_t *value)
@@ -93,20 +117,6 @@ static int add_to_list(json_t *args, const char *key, json_t *value)
 			list = NULL;
 	}
 	return json_array_append_new(list, value);
-}
-
-static int number_of(const struct ctl_option *option, const char *text, json_t **ret, char *ret_why,
-		     size_t why_cap)
-{
-	uint32_t number;
-
-	if (text_to_u32(span_of(text), 10, UINT32_MAX, &number) < 0) {
-		snprintf(ret_why, why_cap, "--%s wants a number from 0 to %u, not \"%.40s\"",
-			 option->name, UINT32_MAX, text);
-		return -EINVAL;
-	}
-	*ret = json_integer(number);
-	return 0;
 }
 
 static bool is_one_of(const char *words, const char *text)
@@ -133,10 +143,33 @@ static int refuse_word(const struct ctl_option *option, const char *text, char *
 	return -EINVAL;
 }
 
+/* What is wrong with @text for @option, before anybody is asked. */
+static int check_value(const struct ctl_option *option, const char *text, char *ret_why,
+		       size_t why_cap)
+{
+	const bool named = !(option->flags & (CTL_OPERAND | CTL_EITHER));
+	const char *wanted;
+
+	if (option->kind == CTL_FLAG)
+		return 0;
+	if (strchr(option->metavar, '|') && !is_one_of(option->metavar, text))
+		return refuse_word(option, text, ret_why, why_cap);
+	wanted = value_wanted(option, text);
+	if (!wanted)
+		return 0;
+	snprintf(ret_why, why_cap, "%s%s wants %s, not \"%.40s\"", named ? "--" : "",
+		 named ? option->name : option->metavar, wanted, text);
+	return -EINVAL;
+}
+
+static json_t *number_json(const char *text)
+{
+	return json_integer(strtoll(text, NULL, 10));
+}
+
 static int set_option(const struct ctl_option *option, const char *text, json_t *args,
 		      char *ret_why, size_t why_cap)
 {
-	json_t *value = NULL;
 	char key[KEY_BYTES];
 	int r = 0;
 
@@ -145,8 +178,8 @@ static int set_option(const struct ctl_option *option, const char *text, json_t 
 		snprintf(ret_why, why_cap, "--%s was given twice", option->name);
 		return -EINVAL;
 	}
-	if (option->metavar && strchr(option->metavar, '|') && !is_one_of(option->metavar, text))
-		return refuse_word(option, text, ret_why, why_cap);
+	if (check_value(option, text, ret_why, why_cap) < 0)
+		return -EINVAL;
 	switch (option->kind) {
 	case CTL_FLAG:
 		r = json_object_set_new(args, key, json_true());
@@ -158,10 +191,7 @@ static int set_option(const struct ctl_option *option, const char *text, json_t 
 		r = add_to_list(args, key, json_string_nocheck(text));
 		break;
 	case CTL_NUMBER:
-		r = number_of(option, text, &value, ret_why, why_cap);
-		if (r < 0)
-			return r;
-		r = json_object_set_new(args, key, value);
+		r = json_object_set_new(args, key, number_json(text));
 		break;
 	}
 	if (r < 0)
@@ -179,13 +209,42 @@ static int set_from(const struct ctl_option *option, const char *value, int argc
 	}
 	if (option->kind != CTL_FLAG && !value) {
 		if (*index == argc) {
-			snprintf(ret_why, why_cap, "--%s wants a value: %s", option->name,
-				 option->metavar);
+			snprintf(ret_why, why_cap, "--%s wants a value: %s, %s", option->name,
+				 option->metavar, option->help);
 			return -EINVAL;
 		}
 		value = argv[(*index)++];
 	}
-	return set_option(option, value, args, ret_why, why_cap);
+	return set_option(option, value ? value : "", args, ret_why, why_cap);
+}
+
+/* NULL: no option of @table is like @name. */
+static const char *near_name(const struct ctl_option *table, const char *name)
+{
+	for (; table && table->name; table++)
+		if (!(table->flags & CTL_OPERAND) && value_is_near(name, table->name))
+			return table->name;
+	return NULL;
+}
+
+static int refuse_name(const struct ctl_option *own, const char *name, size_t n, char *ret_why,
+		       size_t why_cap)
+{
+	const char *meant;
+	char word[41];
+
+	snprintf(word, sizeof(word), "%.*s", n < sizeof(word) ? (int)n : 40, name);
+	if (strcmp(word, "ck") == 0 || strcmp(word, "ik") == 0) {
+		snprintf(ret_why, why_cap, "keys are not for the command line, where everybody can "
+					   "read them: they come on standard input");
+		return -EINVAL;
+	}
+	meant = near_name(own, word);
+	if (!meant)
+		meant = near_name(common_options, word);
+	snprintf(ret_why, why_cap, "there is no option --%s%s%s%s", word,
+		 meant ? "; did you mean --" : "", meant ? meant : "", meant ? "?" : "");
+	return -EINVAL;
 }
 
 /* @argv[*@index] begins with "--". */
@@ -201,9 +260,7 @@ static int parse_named(const struct ctl_option *own, int argc, char **argv, int 
 	if (!option)
 		option = find_in(common_options, name, n);
 	if (!option) {
-		snprintf(ret_why, why_cap, "there is no option --%.*s", n > 40 ? 40 : (int)n,
-			 name);
-		return -EINVAL;
+		return refuse_name(own, name, n, ret_why, why_cap);
 	}
 	return set_from(option, value, argc, argv, index, args, ret_why, why_cap);
 }
@@ -227,10 +284,10 @@ static int parse_letter(int argc, char **argv, int *index, json_t *args, char *r
 static int parse_operand(const struct ctl_option *own, const char *text, json_t *args,
 			 char *ret_why, size_t why_cap)
 {
-	const struct ctl_option *option = next_operand(own, args);
+	const struct ctl_option *option = options_next_operand(own, args);
 
 	if (!option) {
-		snprintf(ret_why, why_cap, "one argument too many: \"%.60s\"", text);
+		snprintf(ret_why, why_cap, "\"%.60s\" is one argument too many", text);
 		return -EINVAL;
 	}
 	return set_option(option, text, args, ret_why, why_cap);
@@ -275,9 +332,10 @@ int options_complete(const struct ctl_option *own, const json_t *args, char *ret
 		if (!(o->flags & CTL_REQUIRED) || json_object_get(args, key_of(o, key)))
 			continue;
 		if (o->flags & (CTL_OPERAND | CTL_EITHER))
-			snprintf(ret_why, why_cap, "an argument is missing: %s", o->metavar);
+			snprintf(ret_why, why_cap, "%s is missing: %s", o->metavar, o->help);
 		else
-			snprintf(ret_why, why_cap, "--%s %s is missing", o->name, o->metavar);
+			snprintf(ret_why, why_cap, "--%s %s is missing: %s", o->name, o->metavar,
+				 o->help);
 		return -EINVAL;
 	}
 	return 0;
@@ -370,6 +428,11 @@ static const char *const FORMS[] = {
 	[CTL_HAS_WIDE | CTL_HAS_TSV] = "text|wide|tsv|json",
 };
 
+const char *options_forms(const struct ctl_command *command)
+{
+	return FORMS[command->forms & (CTL_HAS_WIDE | CTL_HAS_TSV)];
+}
+
 int options_form(const struct ctl_command *command, const json_t *args, enum ctl_form *ret,
 		 char *ret_why, size_t why_cap)
 {
@@ -380,22 +443,22 @@ int options_form(const struct ctl_command *command, const json_t *args, enum ctl
 		[CTL_FORM_JSON] = "json",
 	};
 	const bool json = json_object_get(args, "json");
-	const char *word = options_text(args, "output");
-	const char *has = FORMS[command->forms];
+	const char *asked = options_text(args, "output");
+	const char *forms = options_forms(command);
 	enum ctl_form form = CTL_FORM_TEXT;
 
-	if (!word)
-		word = json ? "json" : "text";
-	if (json && strcmp(word, "json") != 0) {
-		snprintf(ret_why, why_cap, "--json and -o %s: which of them?", word);
+	if (!asked)
+		asked = json ? "json" : "text";
+	if (json && strcmp(asked, "json") != 0) {
+		snprintf(ret_why, why_cap, "--json and -o %s: which of them?", asked);
 		return -EINVAL;
 	}
-	if (!is_one_of(has, word)) {
-		snprintf(ret_why, why_cap, "%s answers with -o %s, not %s", command->name, has,
-			 word);
+	if (!is_one_of(forms, asked)) {
+		snprintf(ret_why, why_cap, "%s answers with -o %s, not %s", command->name, forms,
+			 asked);
 		return -EINVAL;
 	}
-	while (strcmp(WORDS[form], word) != 0)
+	while (strcmp(WORDS[form], asked) != 0)
 		form++;
 	*ret = form;
 	return 0;
@@ -412,7 +475,7 @@ void options_usage(FILE *f, const struct ctl_command *command)
 	usage_table(f, command->options);
 	if (command->method)
 		fprintf(f, "\nAlso --socket PATH and -o %s, see secagreectl --help\n",
-			FORMS[command->forms & (CTL_HAS_WIDE | CTL_HAS_TSV)]);
+			options_forms(command));
 	if (command->method && strchr(command->method, '.'))
 		fprintf(f, "The daemon's method: %s, secagreed-control(7)\n", command->method);
 }

@@ -16,6 +16,7 @@
 
 static struct {
 	bool shown;
+	bool waiting; /* what is shown is progress_waiting()'s */
 	int64_t since_ms; /* 0: nothing has begun */
 	int64_t last_ms;
 } progress;
@@ -37,8 +38,16 @@ void progress_waiting(unsigned s)
 {
 	if (!is_watched())
 		return;
-	progress.shown = true;
+	progress.shown = progress.waiting = true;
 	fprintf(stderr, "\r\033[Kwaiting for secagreed, %u s", s);
+}
+
+void progress_waited(void)
+{
+	if (progress.waiting)
+		fputs("\r\033[K", stderr);
+	progress.shown &= !progress.waiting;
+	progress.waiting = false;
 }
 
 void progress_count(const char *what, size_t done, size_t total)

@@ -57,9 +57,20 @@ static const struct ctl_option route_options[] = {
 	{0},
 };
 
+static int run_route(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	if (json_object_get(args, "set") || json_object_get(args, "impi") ||
+	    (json_object_get(args, "ue") && json_object_get(args, "ue_port")))
+		return rpc_run(ctl, command, args);
+	fputs("secagreectl: route to whom? Give a SET, --impi, or --ue and --ue-port\n"
+	      "Try secagreectl route --help\n",
+	      stderr);
+	return CTL_USAGE;
+}
+
 const struct ctl_command ctl_route = {
 	.name = "route",
-	.run = rpc_run,
+	.run = run_route,
 	.help = "which ports reach a phone now",
 	.method = "sa.route",
 	.options = route_options,

@@ -65,29 +65,36 @@ static json_t *rate_of(const struct top *top, const char *path)
 	return rate((number(top->stats, path) - number(top->before, path)) / top->elapsed_s);
 }
 
+struct row {
+	json_t *json;
+	double per_s, total;
+};
+
 static int more_first(const void *a, const void *b)
 {
-	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	const double by_rate = number(y, "per_s") - number(x, "per_s");
-	const double by_total = number(y, "total") - number(x, "total");
-	const double by = by_rate != 0 ? by_rate : by_total;
+	const struct row *x = a, *y = b;
 
-	return (by > 0) - (by < 0);
+	if (x->per_s != y->per_s)
+		return x->per_s < y->per_s ? 1 : -1;
+	return (x->total < y->total) - (x->total > y->total);
 }
 
 /* The first TOP_ROWS of @rows (stolen), the fastest first. */
 static json_t *sorted(json_t *rows)
 {
 	const size_t count = json_array_size(rows);
-	json_t **order = calloc(count + 1, sizeof(*order));
+	struct row *order = calloc(count + 1, sizeof(*order));
 	json_t *result = json_array();
+	json_t *row;
+	size_t i;
 
-	for (size_t i = 0; order && i < count; i++)
-		order[i] = json_array_get(rows, i);
+	json_array_foreach (rows, i, row)
+		if (order)
+			order[i] = (struct row){row, number(row, "per_s"), number(row, "total")};
 	if (order)
 		qsort(order, count, sizeof(*order), more_first);
-	for (size_t i = 0; order && i < count && i < TOP_ROWS; i++)
-		json_array_append(result, order[i]);
+	for (i = 0; order && i < count && i < TOP_ROWS; i++)
+		json_array_append(result, order[i].json);
 	free(order);
 	json_decref(rows);
 	return result;

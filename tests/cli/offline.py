@@ -13,6 +13,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 from tap import CTL, Run, Tap  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 T = Tap()
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -824,14 +825,47 @@ def usage_errors():
         r = Run(*args, stdin=LINES)
         T.ok(r.exit == 2 and r.out == b"" and r.err.strip() and CK not in r.err and IK not in r.err,
              "usage: exit 2, on standard error: %s" % ascii(args)[:70], r)
-    r = Run("parsee")
-    T.ok(all(" " + name in r.err for name in COMMANDS),
-         "usage: an unknown command gets the list", r)
+    for args, words in (
+            (("parsee",), 'there is no command "parsee"; did you mean parse?'),
+            (("lst",), "did you mean list?"), (("stat",), "did you mean status or stats?"),
+            (("quite-another",), "secagreectl --help lists them"),
+            (("list", "--impl", "x"), "there is no option --impl; did you mean --impi?"),
+            (("list", "--sock", "x"), "there is no option --sock; did you mean --socket?"),
+            (("list", "--quite-another"), "there is no option --quite-another\n"),
+            (("list", "--ue", "1.2.3"), '--ue wants an IPv4 or IPv6 address, not "1.2.3"'),
+            (("list", "--state", "Old"), '--state wants one of temporary, new, current, old, not "Old"'),
+            (("list", "--limit", "1k"), '--limit wants a number from 0 to 4294967295, not "1k"'),
+            (("list", "x"), '"x" is one argument too many'),
+            (("list", "-x"), "there is no option -x"),
+            (("audit", "-o", "wide"), "audit answers with -o text|tsv|json, not wide"),
+            (("list", "--json", "-o", "tsv"), "--json and -o tsv: which of them?"),
+            (("show", "xyz"), 'SET wants 16 hexadecimal digits, as list prints them, not "xyz"'),
+            (("show",), "SET is missing: which set"),
+            (("confirm", "0" * 16), "--expires SECONDS is missing: granted by the 200 OK"),
+            (("confirm", "0" * 16, "--expires", "1h"), '--expires wants seconds, a number'),
+            (("check", "--pcscf-port", "70000"), '--pcscf-port wants a number from 0 to 65535'),
+            (("route", "--ue", "192.0.2.7"), "Give a SET, --impi, or --ue and --ue-port"),
+            (("release",), "Give a SET, --impi, --ue, --listener or --all"),
+            (("offer", "--ck", CK), "keys are not for the command line")):
+        r = Run(*args)
+        T.ok(r.exit == 2 and words in r.err, "usage: %s says what is wrong" % (args,), r)
     r = Run("\x1b[31m")
     T.ok(r.exit == 2 and "\x1b" not in r.err, "usage: no control character in an error", r)
 
 
+def waits_for_input():
+    """Whoever types a command that reads is told that it does."""
+    with Terminal(CTL, "parse") as terminal:
+        T.ok(terminal.until(b"reads from this terminal; Ctrl-D on an empty line ends it"),
+             "parse on a terminal says what it waits for", terminal.seen)
+        terminal.type(b"Security-Client: tls\n\x04")
+        status, text = terminal.end()
+        T.ok(status == 0 and '"name":"tls"' in text, "and reads it", text)
+
+
 def usage_help():
+    r = Run("-h")
+    T.ok(r.exit == 0 and r.out == Run("--help").out, "-h is --help", r)
     r = Run("--help")
     T.ok(r.exit == 0 and not r.err and all(re.search(r"^  %s " % name, r.out.decode(), re.M)
                                            for name in COMMANDS), "--help has every command", r)
@@ -855,7 +889,7 @@ def main():
                  garbage, select_default, select_refusals, select_config, compare_pairs,
                  compare_bad, decide_rows, decide_rules, decide_headers, decide_sent,
                  decide_config, decide_policies, decide_bad, keys_vectors, keys_bad, usage_errors,
-                 usage_help):
+                 waits_for_input, usage_help):
         T.part(part)
     return T.done()
 

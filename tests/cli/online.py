@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 sys.dont_write_bytecode = True
 from tap import CTL, Run, Tap  # noqa: E402
@@ -27,7 +28,8 @@ SET = "00112233445566aa"
 class Daemon:
     """Answers the requests of one connection with what it was given, and keeps the requests."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, delay_s=0):
+        self.delay_s = delay_s
         self.dir = tempfile.TemporaryDirectory()
         self.path = os.path.join(self.dir.name, "control.sock")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -47,6 +49,7 @@ class Daemon:
                     return
                 request = json.loads(line)
                 self.requests.append(request)
+                time.sleep(self.delay_s)
                 if isinstance(answer, bytes):
                     f.write(answer)
                 else:
@@ -179,10 +182,10 @@ def one_set(number, state="current"):
 
 def lists():
     answer = {"result": {"sets": [one_set(1), one_set(6, "temporary")], "next": None, "total": 2}}
-    r, request = ask(answer, "list", "--state", "current", "--impi", "i", "--ue", "u",
+    r, request = ask(answer, "list", "--state", "current", "--impi", "i", "--ue", "192.0.2.7",
                      "--listener", "l", "--after", SET, "--limit", "10")
     T.equal((request["method"], request["params"]),
-            ("sa.list", {"state": "current", "impi": "i", "ue": "u", "listener": "l",
+            ("sa.list", {"state": "current", "impi": "i", "ue": "192.0.2.7", "listener": "l",
                          "after": SET, "limit": 10}), "list: params")
     T.equal(r.out.decode(), """\
 SET               STATE      IMPI    UE           LISTENER  ALG       EALG  PROT  MOD    LEFT
@@ -352,6 +355,20 @@ def bulk_release_asks():
                  f"release --all: {keys} is exit {status}", text)
 
 
+def bulk_release_shows_how_far_it_is():
+    listed = {"result": {"sets": [one_set(1) | {"ue": "192.0.2.%d" % n} for n in range(30)],
+                         "next": None, "total": 30}}
+    gone = [{"result": {"released": ["a"]}}] * 30
+    with Daemon(listed, *gone, delay_s=0.05) as daemon, \
+            Terminal(CTL, "--socket", daemon.path, "release", "--all", "--yes") as terminal:
+        status, text = terminal.end()
+    shown = re.findall(r"\r\033\[Kphones released: (\d+) of 30, (\d+) %", text)
+    T.ok(status == 0 and shown and int(shown[0][0]) > 10 and
+         all(int(percent) == int(done) * 100 // 30 for done, percent in shown) and
+         text.endswith("\r\033[Ksets    30\nphones  30\n"),
+         "release --all: how far it is, after a second, on a terminal", repr(text))
+
+
 def release_mistakes():
     for args in ((), (SET, "--all"), ("--all", "--ue", "192.0.2.7"), ("--impi", "i", "--all"),
                  ("--impi", "i", "--listener", "l"), ("--ue", "192.0.2.7", "--impu", "sip:a@b"),
@@ -508,7 +525,7 @@ def unreachable():
         path = os.path.join(where, "control.sock")
         words = "cannot reach secagreed at %s: " % path
         r = Run("--socket", path, "status")
-        T.ok(r.exit == 4 and words in r.err and "Is it running? (systemctl status secagreed)" in
+        T.ok(r.exit == 4 and words in r.err and "Is it running? See systemctl status secagreed" in
              r.err, "no socket: exit 4", r)
         with socket.socket(socket.AF_UNIX) as s:
             s.bind(path)
@@ -516,12 +533,12 @@ def unreachable():
             T.ok(r.exit == 4 and words in r.err and "Is it running?" in r.err,
                  "nobody listens: exit 4", r)
         denied(path, words)
-    r = Run("offer", "--impi", "a", "--ue", "b", "--security-client", "c", stdin="ck=" + CK)
+    r = Run("offer", "--impi", "a", "--ue", "192.0.2.7", "--security-client", "c", stdin="ck=" + CK)
     T.ok(r.exit == 1 and "bad_keys" in r.err and CK not in r.err, "offer: half the keys", r)
-    r = Run("offer", "--impi", "a", "--ue", "b", "--security-client", "c", "--keys", "/none")
+    r = Run("offer", "--impi", "a", "--ue", "192.0.2.7", "--security-client", "c", "--keys", "/none")
     T.ok(r.exit == 1 and "/none" in r.err, "offer: no such file of keys", r)
     with Daemon({"result": {}}) as daemon:
-        done = subprocess.run([CTL, "--socket", daemon.path, "fail", b"\xff"], check=False,
+        done = subprocess.run([CTL, "--socket", daemon.path, "list", "--impi", b"\xff"], check=False,
                               capture_output=True)
         T.ok(done.returncode == 2 and b"UTF-8" in done.stderr, "an argument that is not UTF-8",
              done)
@@ -552,8 +569,8 @@ def denied(path, words):
 
 def main():
     for part in (requests, check, audit, export, lists, forms, colours, slow, pages, bulk_release,
-                 bulk_release_asks, release_mistakes, show, explain, other_answers, errors,
-                 unreachable):
+                 bulk_release_asks, bulk_release_shows_how_far_it_is, release_mistakes, show,
+                 explain, other_answers, errors, unreachable):
         T.part(part)
     return T.done()
 
