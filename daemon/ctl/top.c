@@ -37,6 +37,7 @@
 static struct {
 	bool has_keys; /* standard input is a terminal too */
 	struct termios before;
+	sigset_t waiting; /* blocked signals while it waits */
 } screen;
 
 static void put(const char *text, size_t n)
@@ -79,10 +80,11 @@ static void on_stop(int signal_number)
 	leave_screen();
 	raise(SIGSTOP);
 	enter_screen();
+	raise(SIGWINCH); /* draw at once */
 	errno = error;
 }
 
-/* It only ends the wait for the next frame. */
+/* It only ends the wait for the next frame: it is blocked but then, so that none is lost. */
 static void on_resize(int signal_number)
 {
 	(void)signal_number;
@@ -97,6 +99,7 @@ static void catch_signals(void)
 		{SIGINT, on_end},   {SIGTERM, on_end},  {SIGHUP, on_end},
 		{SIGQUIT, on_end},  {SIGTSTP, on_stop}, {SIGWINCH, on_resize},
 	};
+	sigset_t resized;
 
 	for (size_t i = 0; i < sizeof(SIGNALS) / sizeof(SIGNALS[0]); i++) {
 		struct sigaction action = {.sa_handler = SIGNALS[i].handler};
@@ -104,6 +107,9 @@ static void catch_signals(void)
 		sigfillset(&action.sa_mask);
 		sigaction(SIGNALS[i].number, &action, NULL);
 	}
+	sigemptyset(&resized);
+	sigaddset(&resized, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &resized, &screen.waiting);
 }
 
 /* ---- frames ---- */
@@ -174,9 +180,10 @@ static void draw_trouble(const struct top *top, size_t rows)
 static bool is_over(unsigned interval_s)
 {
 	struct pollfd keys = {.fd = screen.has_keys ? STDIN_FILENO : -1, .events = POLLIN};
+	const struct timespec time = {.tv_sec = interval_s};
 	char key = 0;
 
-	if (poll(&keys, 1, (int)interval_s * 1000) <= 0)
+	if (ppoll(&keys, 1, &time, &screen.waiting) <= 0)
 		return false;
 	if (read(STDIN_FILENO, &key, 1) <= 0)
 		return keys.revents & POLLHUP;
