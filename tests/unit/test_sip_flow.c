@@ -2430,6 +2430,10 @@ static void of_two_listeners_at_one_address_the_port_or_the_name_decides(void **
 	request(other("INVITE", ""));
 	assert_dropped();
 	assert_reason(REASON_UNKNOWN_SET);
+	in.destination.port = 5060;
+	world.config.listeners[1].leaving = true; /* then it is not meant */
+	request(other("INVITE", ""));
+	assert_replied(421);
 }
 
 /* ---- out of memory ---- */
