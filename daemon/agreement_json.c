@@ -238,6 +238,19 @@ void agreement_considered_json(struct json_out *out, const struct ipsec3gpp *off
 	json_close(out, ']');
 }
 
+void agreement_select(const struct agreement *a, const struct server_list *mechanisms,
+		      const struct select_policy *policy, bool nat, struct select_result *ret)
+{
+	*ret = (struct select_result){ .found = false };
+	if (!a->has_ipsec)
+		return;
+	if (server_list_has(mechanisms, MECHANISM_IPSEC_3GPP))
+		select_offer(&a->ipsec, policy, nat, ret);
+	else
+		select_nothing(&a->ipsec, "ipsec-3gpp is not among the mechanisms of this listener",
+			       ret);
+}
+
 void agreement_select_json(struct json_out *out, const struct ipsec3gpp *offered,
 			   const struct select_result *result)
 {

@@ -11,6 +11,7 @@
 #include "json/json.h"
 #include "proto/compare.h"
 #include "proto/select.h"
+#include "proto/server_list.h"
 
 /* One header, read twice: as a list of mechanisms and as what ipsec-3gpp means by it. */
 struct agreement {
@@ -39,6 +40,11 @@ void agreement_suite_json(struct json_out *out, const struct ipsec_suite *suite)
  * @offered may be NULL (no ipsec-3gpp): []. */
 void agreement_considered_json(struct json_out *out, const struct ipsec3gpp *offered,
 			       const struct select_result *result);
+
+/* What a listener with @mechanisms and @policy takes of what @a offers; nothing where ipsec-3gpp is
+ * not one of its mechanisms. */
+void agreement_select(const struct agreement *a, const struct server_list *mechanisms,
+		      const struct select_policy *policy, bool nat, struct select_result *ret);
 
 /* {"selected":suite|null,"considered":[..]}. @offered may be NULL: nothing selected. */
 void agreement_select_json(struct json_out *out, const struct ipsec3gpp *offered,

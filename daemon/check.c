@@ -53,11 +53,11 @@ static bool is_protected_port(const struct config *config, const struct check *c
 	return false;
 }
 
-static bool verify_matches(const struct sa_set *set, const struct check *check, char *ret_why,
-			   size_t cap)
+static int compare_verify(const struct sa_set *set, const struct check *check, char *ret_why,
+			  size_t cap)
 {
-	return lines_same(set->security_server, &check->security_verify, set->listener->verify,
-			  ret_why, cap);
+	return lines_compare(set->security_server, &check->security_verify, set->listener->verify,
+			     ret_why, cap);
 }
 
 /* Several sets share a flow when a phone came back with the ports of a living set: the answer to the
@@ -71,9 +71,10 @@ static struct sa_set *pick(const struct sa_flow *flow, const struct check *check
 		if (flow->set->state != SA_SET_TEMPORARY)
 			return flow->set;
 		temporary = flow->set;
-		if (!flow->next || (is_register(check) &&
-				    verify_matches(temporary, check, why, sizeof(why))))
-			break;
+		if (!flow->next ||
+		    (is_register(check) &&
+		     compare_verify(temporary, check, why, sizeof(why)) != -EBADMSG))
+			break; /* out of memory: whoever compares it next says so */
 	}
 	return temporary;
 }
@@ -91,8 +92,11 @@ static int check_verify(const struct sa_set *set, const struct check *check,
 	};
 	struct decision d;
 	char why[200];
+	int err = compare_verify(set, check, why, sizeof(why));
 
-	if (!verify_matches(set, check, why, sizeof(why)))
+	if (err == -ENOMEM)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	if (err)
 		facts.verify = check->security_verify.count ? DECIDE_VERIFY_DIFFERENT
 							    : DECIDE_VERIFY_ABSENT;
 	decide_request(&set->listener->decide, &facts, &d);
@@ -130,8 +134,11 @@ static int check_answer(const struct sa_set *set, const struct check *check,
 		err = check_verify(set, check, refusal);
 	if (err)
 		return err;
-	if (!lines_same(set->security_client, &check->security_client, set->listener->verify, why,
-			sizeof(why)))
+	err = lines_compare(set->security_client, &check->security_client, set->listener->verify, why,
+			    sizeof(why));
+	if (err == -ENOMEM)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
+	if (err)
 		return refuse(refusal, REASON_CLIENT_MISMATCH,
 			      "Security-Client is not that of the first REGISTER: %s", why);
 	if (check->impi && strcmp(check->impi, set->impi) != 0)
@@ -153,7 +160,7 @@ static int check_temporary(struct sa_set *set, const struct check *check, struct
 		return refuse(refusal, REASON_WRONG_STATE,
 			      "a REGISTER that answers no challenge came on a temporary set");
 	err = check_answer(set, check, refusal);
-	if (err)
+	if (err && refusal->reason != REASON_INTERNAL)
 		sa_set_abort(set);
 	return err;
 }

@@ -54,7 +54,7 @@ int command_agreement_select(struct daemon *d, const struct json_node *params, s
 			     struct refusal *refusal)
 {
 	const struct config_listener *listener = named_listener(d, params, refusal);
-	struct select_result result = { 0 };
+	struct select_result result;
 	struct agreement agreement;
 	int err;
 
@@ -63,9 +63,8 @@ int command_agreement_select(struct daemon *d, const struct json_node *params, s
 	err = read_agreement(params, "security_client", SEC_CLIENT, &agreement, refusal);
 	if (err)
 		return err;
-	if (agreement.has_ipsec)
-		select_offer(&agreement.ipsec, &listener->select, param_bool(params, "nat"),
-			     &result);
+	agreement_select(&agreement, &listener->mechanisms, &listener->select,
+			 param_bool(params, "nat"), &result);
 	agreement_select_json(out, agreement.has_ipsec ? &agreement.ipsec : NULL, &result);
 	agreement_done(&agreement);
 	return 0;

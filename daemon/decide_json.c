@@ -70,17 +70,18 @@ static int read_lists(struct inquiry *i)
 		       : refuse(i->refusal, REASON_INTERNAL, "the list that was sent is too long");
 }
 
-static enum decide_verify compare_verify(struct inquiry *i)
+static int compare_verify(struct inquiry *i)
 {
 	struct lines verify;
+	int err;
 
 	sip_agree_lines(&i->m, SIP_SECURITY_VERIFY, &verify);
 	if (!verify.count)
-		return DECIDE_VERIFY_ABSENT;
-	return lines_same(i->sent, &verify, i->q->listener->verify, i->difference,
-			  sizeof(i->difference))
-		       ? DECIDE_VERIFY_EQUAL
-		       : DECIDE_VERIFY_DIFFERENT;
+		return 0; /* absent */
+	err = lines_compare(i->sent, &verify, i->q->listener->verify, i->difference,
+			    sizeof(i->difference));
+	i->facts.verify = err ? DECIDE_VERIFY_DIFFERENT : DECIDE_VERIFY_EQUAL;
+	return err == -ENOMEM ? no_memory(i) : 0;
 }
 
 static int read_facts(struct inquiry *i)
@@ -94,9 +95,11 @@ static int read_facts(struct inquiry *i)
 	sip_agree_facts(&i->m, q->emergency, &i->facts);
 	i->facts.protection = q->protection;
 	i->facts.verify_required = q->protection == DECIDE_IPSEC;
-	i->facts.verify = compare_verify(i);
+	if (compare_verify(i) < 0)
+		return -ECANCELED;
 	sip_agree_lines(&i->m, SIP_SECURITY_CLIENT, &i->client.lines);
-	i->facts.client = sip_agree_client(q->listener, false, &i->client);
+	if (sip_agree_client(q->listener, false, &i->client, &i->facts.client) < 0)
+		return no_memory(i);
 	return 0;
 }
 

@@ -2,12 +2,13 @@
 /*
  * Lines of a Security-* header are views into a message that belongs to somebody else: nothing is
  * owned here and nothing kept. What is remembered of them beyond the message is one text, joined or
- * as it was sent; lines_same() holds the lines of a later message against such a text.
+ * as it was sent; lines_compare() holds the lines of a later message against such a text.
  *
  * Whether lines are well formed is not looked at before they are compared: that is sec_header.c.
  */
 #include "daemon/lines.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,34 +33,35 @@ char *lines_join(const struct lines *lines)
 	return text;
 }
 
-bool lines_same(const char *kept, const struct lines *got, enum compare_mode mode, char *ret_why,
-		size_t cap)
+int lines_compare(const char *kept, const struct lines *got, enum compare_mode mode, char *ret_why,
+		  size_t cap)
 {
 	const struct span line = span_of(kept);
 	struct sec_header a, b;
 	struct sec_error where = {0};
 	bool same;
+	int err;
 
 	if (!got->count) {
 		snprintf(ret_why, cap, "it is missing");
-		return false;
+		return -EBADMSG;
 	}
 	if (got->count == 1 && span_equal(got->line[0], line)) {
 		snprintf(ret_why, cap, "%s", "");
-		return true;
+		return 0;
 	}
-	if (sec_header_parse(got->line, got->count, &b, &where) < 0) {
+	err = sec_header_parse(got->line, got->count, &b, &where);
+	if (err) {
 		snprintf(ret_why, cap, "line %zu, offset %zu: %s", where.line + 1,
 			 where.offset, where.why);
-		return false;
+		return err == -ENOMEM ? err : -EBADMSG;
 	}
-	if (sec_header_parse(&line, 1, &a, &where) < 0) {
+	if (sec_header_parse(&line, 1, &a, &where) < 0) { /* it was read before */
 		sec_header_done(&b);
-		snprintf(ret_why, cap, "out of memory");
-		return false;
+		return -ENOMEM;
 	}
 	same = compare_lists(&a, &b, mode, ret_why, cap);
 	sec_header_done(&a);
 	sec_header_done(&b);
-	return same;
+	return same ? 0 : -EBADMSG;
 }

@@ -17,8 +17,8 @@ char *lines_join(const struct lines *lines);
 
 /* Do the lines @got say the same list as the value @kept? Nothing is not the same as anything, and
  * neither is what cannot be read. @ret_why, cut to @cap, says the first difference in words; it may
- * be NULL when @cap is 0. */
-bool lines_same(const char *kept, const struct lines *got, enum compare_mode mode, char *ret_why,
-		size_t cap);
+ * be NULL when @cap is 0. Returns 0 (they do), -EBADMSG (they do not), -ENOMEM (nobody knows). */
+int lines_compare(const char *kept, const struct lines *got, enum compare_mode mode, char *ret_why,
+		  size_t cap);
 
 #endif

@@ -15,6 +15,7 @@
 #include "daemon/history.h"
 #include "daemon/inherit.h"
 #include "daemon/log.h"
+#include "daemon/machine.h"
 #include "daemon/notify.h"
 #include "daemon/privilege.h"
 #include "daemon/probe.h"
@@ -134,6 +135,20 @@ static int read_config(const struct options *options, struct config *config)
 	fprintf(stderr, "secagreed: %s: there is no listener; secagreed.conf(5) has examples\n",
 		options->config_path);
 	return -1;
+}
+
+static void say_missing(void *arg, const char *what, const char *advice)
+{
+	(void)arg;
+	fprintf(stderr, "secagreed: not on this machine: %s (%s)\n", what, advice);
+}
+
+/* It may be for another machine: what this one lacks is said, and is no fault of the file. */
+static void check_config(const struct options *options, const struct config *config)
+{
+	machine_look(config, geteuid(), say_missing, NULL);
+	printf("%s: good, %zu listener%s\n", options->config_path, config->listener_count,
+	       config->listener_count == 1 ? "" : "s");
 }
 
 static void say(bool fatal, const char *what, const char *advice)
@@ -452,8 +467,7 @@ int main(int argc, char **argv)
 	if (read_config(&options, &config) < 0)
 		return EXIT_FAILURE;
 	if (options.check_config) {
-		printf("%s: good, %zu listener%s\n", options.config_path, config.listener_count,
-		       config.listener_count == 1 ? "" : "s");
+		check_config(&options, &config);
 		return EXIT_SUCCESS;
 	}
 	log_open(LOG_TO_STDERR, config.log_level);

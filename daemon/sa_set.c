@@ -569,6 +569,8 @@ static int take_spis(struct sa_set *set, struct refusal *refusal)
 	if (!err)
 		return 0;
 	release_spis(set);
+	if (err == -ENOMEM)
+		return refuse(refusal, REASON_INTERNAL, "out of memory");
 	return refuse(refusal, REASON_SPI_EXHAUSTED, "no free SPI was found");
 }
 

@@ -85,6 +85,8 @@ struct sa_set {
 	char *security_client; /* as received, lines joined by ", " */
 	char *security_server; /* as sent */
 	uint64_t over_id;      /* the set that its REGISTER came on; 0 = unprotected */
+	/* by UDP between these ports then, for sip_answer.c; 0 = not known, as after a restart */
+	uint16_t clear_local_port, clear_remote_port;
 	uint64_t transaction;  /* hash of the request that made it; 0 = none was given */
 	bool aborted;          /* its answer to the challenge was wrong: nothing more is accepted */
 

@@ -57,23 +57,29 @@ static enum decide_client judge_offer(const struct config_listener *listener, bo
 	return DECIDE_CLIENT_UNUSABLE;
 }
 
-enum decide_client sip_agree_client(const struct config_listener *listener, bool behind_nat,
-				    struct sip_client *client)
+int sip_agree_client(const struct config_listener *listener, bool behind_nat,
+		     struct sip_client *client, enum decide_client *ret)
 {
 	const struct lines *lines = &client->lines;
-	enum decide_client judged;
+	int err;
 
-	if (!lines->count)
-		return DECIDE_CLIENT_ABSENT;
-	client->readable =
-		sec_header_parse(lines->line, lines->count, &client->header, &client->error) == 0;
-	if (!client->readable)
-		return DECIDE_CLIENT_BAD;
-	judged = judge_offer(listener, behind_nat, client);
+	if (!lines->count) {
+		*ret = DECIDE_CLIENT_ABSENT;
+		return 0;
+	}
+	err = sec_header_parse(lines->line, lines->count, &client->header, &client->error);
+	if (err == -ENOMEM)
+		return err;
+	client->readable = !err;
+	if (err) {
+		*ret = DECIDE_CLIENT_BAD;
+		return 0;
+	}
+	*ret = judge_offer(listener, behind_nat, client);
 	client->has_common =
 		choose_for_server(&listener->mechanisms, &client->header,
-				  judged == DECIDE_CLIENT_USABLE, &client->common) == 0;
-	return judged;
+				  *ret == DECIDE_CLIENT_USABLE, &client->common) == 0;
+	return 0;
 }
 
 void sip_client_done(struct sip_client *client)

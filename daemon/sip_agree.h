@@ -29,9 +29,9 @@ void sip_agree_facts(const struct sip_message *m, bool emergency, struct decide_
 /* The values of all lines of @name; one more than the parser takes. */
 void sip_agree_lines(const struct sip_message *m, enum sip_name name, struct lines *ret);
 
-/* Judge client->lines, filling the rest of *@client, which was zero. */
-enum decide_client sip_agree_client(const struct config_listener *listener, bool behind_nat,
-				    struct sip_client *client);
+/* Judge client->lines, filling the rest of *@client, which was zero. Returns 0 or -ENOMEM. */
+int sip_agree_client(const struct config_listener *listener, bool behind_nat,
+		     struct sip_client *client, enum decide_client *ret);
 void sip_client_done(struct sip_client *client);
 
 /* Take out of a message from a phone what is between it and us: the three headers, the tag. For

@@ -213,6 +213,10 @@ static int challenge(struct answer *a)
 	if (err)
 		return refused(a, &why);
 	a->entry->made_id = made->id;
+	if (!a->entry->over_id && a->entry->transport == SIP_UDP) {
+		made->clear_local_port = a->entry->local.port;
+		made->clear_remote_port = a->entry->reply_to.port;
+	}
 	a->w->ret->set_id = made->id;
 	sip_edit_add(&a->w->edits, SIP_SECURITY_SERVER, span_of(made->security_server));
 	return sip_work_forward(a->w, "the keys became a temporary set");
@@ -332,27 +336,37 @@ static int failed(struct answer *a)
 	return sip_work_forward(a->w, "the registration failed");
 }
 
+/* Where the REGISTER came from whose challenge failed: over the set before, or in clear. */
+static void way_of_the_first(const struct answer *a)
+{
+	const struct sa_set *set = a->set, *before = sa_table_by_id(a->w->flow->table, set->over_id);
+	const struct sip_place local = {set->listener->address, set->clear_local_port};
+	const struct sip_place remote = {set->ue_address, set->clear_remote_port};
+
+	if (!before && set->clear_remote_port)
+		sip_work_way(a->w, &local, &remote);
+	else
+		sip_work_way_set(a->w, before ? before : set);
+}
+
 /* TS 33.203 7.4.2a: a response goes over the set that its request came on, but one that fails for
- * another reason than the authentication over the set before. */
+ * another reason than the authentication as the first REGISTER came. */
 static void find_way(const struct answer *a)
 {
 	const struct sip_pending *entry = a->entry;
 	const unsigned status = a->w->m.status;
-	const struct sa_set *set = a->set, *before;
 
-	if (!set) {
+	if (!a->set) {
 		sip_work_way(a->w, &entry->local, &entry->reply_to);
 		return;
 	}
-	a->w->ret->set_id = set->id;
-	if (entry->transport != SIP_UDP) {
+	a->w->ret->set_id = a->set->id;
+	if (entry->transport != SIP_UDP)
 		sip_work_way(a->w, &entry->local, &entry->remote);
-		return;
-	}
-	before = sa_table_by_id(a->w->flow->table, set->over_id);
-	if (before && entry->answers_challenge && status >= 300 && status != 401 && status != 403)
-		set = before;
-	sip_work_way_set(a->w, set);
+	else if (entry->answers_challenge && status >= 300 && status != 401 && status != 403)
+		way_of_the_first(a);
+	else
+		sip_work_way_set(a->w, a->set);
 }
 
 static int register_response(struct sip_work *w, struct sip_pending *entry)

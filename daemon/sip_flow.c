@@ -128,12 +128,13 @@ static int read_identity(struct request *r, struct refusal *why)
 /* ---- is it protected ---- */
 
 /* Security-Verify on a TLS connection mirrors the static list, which a 421 or 494 had. */
-static bool mirrors_list(const struct request *r, const struct lines *verify)
+static int compare_list(const struct request *r, const struct lines *verify)
 {
 	char list[SERVER_LIST_WRITE_BYTES];
 
-	return security_server_write(r->listener, NULL, NULL, list, sizeof(list)) > 0 &&
-	       lines_same(list, verify, r->listener->verify, NULL, 0);
+	if (security_server_write(r->listener, NULL, NULL, list, sizeof(list)) < 0)
+		return -EBADMSG;
+	return lines_compare(list, verify, r->listener->verify, NULL, 0);
 }
 
 /* The set that a refused message belongs to: the one that was just aborted, else the one that
@@ -156,19 +157,24 @@ static const struct sa_set *set_at(const struct sip_work *w)
 	return living ? living : last;
 }
 
-static void note_verify(struct request *r, const struct lines *verify)
+static int note_verify(struct request *r, const struct lines *verify, struct refusal *why)
 {
 	struct decide_facts *facts = &r->facts;
+	int err;
 
 	if (r->found.is_protected) {
 		facts->protection = DECIDE_IPSEC;
 		facts->verify = verify->count ? DECIDE_VERIFY_EQUAL : DECIDE_VERIFY_ABSENT;
 	} else if (r->w->in->transport == SIP_TLS) {
 		facts->protection = DECIDE_TLS;
-		if (verify->count)
-			facts->verify = mirrors_list(r, verify) ? DECIDE_VERIFY_EQUAL
-								: DECIDE_VERIFY_DIFFERENT;
+		if (!verify->count)
+			return 0;
+		err = compare_list(r, verify);
+		if (err == -ENOMEM)
+			return refuse(why, REASON_INTERNAL, "out of memory");
+		facts->verify = err ? DECIDE_VERIFY_DIFFERENT : DECIDE_VERIFY_EQUAL;
 	}
+	return 0;
 }
 
 /* Returns 0, or -ECANCELED with @why: then the decision is made. A wrong Security-Verify is only a
@@ -195,10 +201,8 @@ static int check_protection(struct request *r, struct refusal *why)
 		verify.count = 0;
 	check.security_client = r->client.lines;
 	check.security_verify = verify;
-	if (check_message(r->w->flow->table, r->w->flow->config, &check, &r->found, why) == 0) {
-		note_verify(r, &verify);
-		return 0;
-	}
+	if (check_message(r->w->flow->table, r->w->flow->config, &check, &r->found, why) == 0)
+		return note_verify(r, &verify, why);
 	r->refused_set = set_at(r->w);
 	if (why->reason != REASON_VERIFY_MISMATCH)
 		return -ECANCELED;
@@ -429,8 +433,11 @@ static int judge(struct request *r)
 		return refused(r, &why);
 	if (is_register && !r->impi[0]) /* TS 24.229 5.1.1.2: without Authorization To names it */
 		sip_registered_identity(&r->w->m, true, r->impi, sizeof(r->impi));
-	if (r->listener->decide.sec_agree)
-		r->facts.client = sip_agree_client(r->listener, is_behind_nat(r), &r->client);
+	if (r->listener->decide.sec_agree &&
+	    sip_agree_client(r->listener, is_behind_nat(r), &r->client, &r->facts.client) < 0) {
+		refuse(&why, REASON_INTERNAL, "out of memory");
+		return refused(r, &why);
+	}
 	if (is_register && r->found.set && r->facts.client == DECIDE_CLIENT_BAD) {
 		refuse_header(&why, "Security-Client", &r->client.error);
 		return refused(r, &why);

@@ -263,6 +263,18 @@ void select_offer(const struct ipsec3gpp *offered, const struct select_policy *p
 	}
 }
 
+void select_nothing(const struct ipsec3gpp *offered, const char *why, struct select_result *ret)
+{
+	*ret = (struct select_result){.found = false};
+	for (size_t i = 0; i < offered->offer_count; i++) {
+		struct text_out out;
+
+		ret->verdict[i] = SELECT_REFUSED;
+		text_out_init(&out, ret->why[i], sizeof(ret->why[i]));
+		text_out_printf(&out, "%s", why);
+	}
+}
+
 static bool encryption_allows(enum select_encryption encryption, bool encrypts)
 {
 	switch (encryption) {

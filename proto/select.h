@@ -57,6 +57,9 @@ struct select_result {
 void select_offer(const struct ipsec3gpp *offered, const struct select_policy *policy, bool nat,
 		  struct select_result *ret);
 
+/* Nothing of it is taken, for the one reason @why. */
+void select_nothing(const struct ipsec3gpp *offered, const char *why, struct select_result *ret);
+
 const char *select_verdict_name(enum select_verdict v);
 
 /* All combinations that @policy supports, most preferred first, for Security-Server (TS 33.203 7.2:

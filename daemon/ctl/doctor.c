@@ -31,6 +31,7 @@ static const struct check {
 	{"configuration", doctor_configuration, 0, "can be used"},
 	{"daemon", doctor_daemon, 0, "answers"},
 	{"sockets", doctor_sockets, NEEDS_CONFIG, "their groups, rights and places are right"},
+	{"state", doctor_state, NEEDS_CONFIG, "is its user's, and that user is there"},
 	{"capability", doctor_capability, 0, "CAP_NET_ADMIN is there"},
 	{"limits", doctor_limits, NEEDS_CONFIG, "open files and memory will do"},
 	{"clock", doctor_clock, 0, "synchronised"},

@@ -49,6 +49,7 @@ bool doctor_is_net_admin(const char *who);
 void doctor_configuration(struct doctor *d);
 void doctor_daemon(struct doctor *d);
 void doctor_sockets(struct doctor *d);
+void doctor_state(struct doctor *d);
 void doctor_capability(struct doctor *d);
 void doctor_limits(struct doctor *d);
 

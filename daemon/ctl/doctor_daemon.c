@@ -86,14 +86,18 @@ static bool runs_as(const json_t *running, const struct config_listener *l)
 static void compare_configuration(struct doctor *d)
 {
 	const json_t *running = json_object_get(d->status, "listeners");
-	bool same = json_array_size(running) == d->config.listener_count;
+	bool same = json_array_size(running) >= d->config.listener_count;
 
+	/* behind those of the file there may be some that leave */
+	for (size_t i = d->config.listener_count; i < json_array_size(running); i++)
+		same &= json_is_true(json_object_get(json_array_get(running, i), "leaving"));
 	for (size_t i = 0; i < d->config.listener_count && same; i++)
 		same = runs_as(json_array_get(running, i), &d->config.listeners[i]);
 	if (same || !d->has_config)
 		return;
 	doctor_find(d, DOCTOR_WARN, "it runs with other listeners than %s has", d->config_path);
-	doctor_advise(d, "restart it when the file is right, or name its file with --config FILE");
+	doctor_advise(d, "`secagreectl reload` when the file is right, and a restart for what that "
+			 "leaves; or name its file with --config FILE");
 }
 
 /* A number can be that of another process here, when the daemon is in a container. */
@@ -229,6 +233,7 @@ static void look_at_socket(struct doctor *d, const char *section, const struct c
 void doctor_sockets(struct doctor *d)
 {
 	look_at_socket(d, "socket", &d->config.socket);
+	look_at_socket(d, "monitor", &d->config.monitor);
 	look_at_socket(d, "http", &d->config.http);
 }
 

@@ -10,14 +10,13 @@
 #include "daemon/config.h"
 #include "daemon/ctl/ctl.h"
 
-static int answer(const struct agreement *agreement, const struct select_policy *policy, bool nat)
+static int answer(const struct agreement *agreement, const struct config_listener *l, bool nat)
 {
 	const struct ipsec3gpp *offered = agreement->has_ipsec ? &agreement->ipsec : NULL;
-	struct select_result result = {0};
+	struct select_result result;
 	struct json_out out = {0};
 
-	if (offered)
-		select_offer(offered, policy, nat, &result);
+	agreement_select(agreement, &l->mechanisms, &l->select, nat, &result);
 	agreement_select_json(&out, offered, &result);
 	return output_written(&out, result.found ? CTL_YES : CTL_NO);
 }
@@ -37,7 +36,7 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	status = input_agreement(true, &agreement);
 	if (status != CTL_YES)
 		return status;
-	status = answer(&agreement, &listener.select, nat);
+	status = answer(&agreement, &listener, nat);
 	agreement_done(&agreement);
 	return status;
 }

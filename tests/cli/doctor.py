@@ -21,7 +21,7 @@ sys.dont_write_bytecode = True
 from tap import CTL, ROOT, Tap  # noqa: E402
 
 T = Tap()
-LISTENER_CHECKS = {"sockets", "limits", "addresses", "sysctls", "policies", "ports", "encap"}
+LISTENER_CHECKS = {"sockets", "state", "limits", "addresses", "sysctls", "policies", "ports", "encap"}
 NETWORK_CHECKS = {"eavesdroppers", "counters"}
 CHECKS = LISTENER_CHECKS | NETWORK_CHECKS | {"configuration", "daemon", "capability", "clock",
                                              "kernel", "algorithms"}
@@ -177,6 +177,46 @@ def sockets():
     with Place() as place:
         found = place.doctor()
         check(found, "that no daemon runs is said, and is no fault", "daemon", "warn", place.socket)
+
+
+def secagreed_says(place):
+    """--check-config of the same file."""
+    done = subprocess.run([os.path.join(os.path.dirname(CTL), "secagreed"), "--check-config", "-c",
+                           place.path], capture_output=True, text=True, check=False)
+    T.ok(done.returncode == 0 and "good" in done.stdout, "--check-config: the file is right", done)
+    return done.stderr
+
+
+def state():
+    directory = tempfile.mkdtemp(prefix="secagree-state-")
+    top = f'user = "root"\nstate-dir = "{directory}"'
+    with Place(top='user = "no-such-user"') as place:
+        check(place.doctor(), "a user that does not exist is named", "state", "fail",
+              "no-such-user", "will not start")
+        if os.geteuid() == 0:
+            T.ok("no-such-user" in secagreed_says(place), "and by --check-config", place.path)
+    if os.geteuid() != 0:
+        T.ok(True, "who owns state-dir # SKIP needs root")
+        return
+    with Place(top=top) as place:
+        T.equal(place.doctor().of("state"), ["ok"], "a state-dir of the daemon's is fine")
+        T.equal(secagreed_says(place), "", "and --check-config has nothing to say")
+        os.chmod(directory, 0o755)
+        check(place.doctor(), "one that others can look into is one", "state", "fail", "0755",
+              f"chmod 0700 {directory}")
+        os.chown(directory, 65534, 65534)
+        check(place.doctor(), "another's is one", "state", "fail", directory, "and the daemon is",
+              f"chown root {directory}")
+        T.ok(directory in secagreed_says(place), "and so says --check-config", directory)
+        os.rmdir(directory)
+        T.equal(place.doctor().of("state"), ["ok"], "one that is not there yet is made")
+        with open(directory, "w", encoding="utf-8"):
+            pass
+        check(place.doctor(), "a file in its place is one", "state", "fail", "no directory")
+        os.unlink(directory)
+    with Place(top='user = "nobody"\nstate-dir = "/etc/secagree-no-such"') as place:
+        check(place.doctor(), "and so is a place where the daemon cannot make it", "state", "fail",
+              "cannot make it in /etc", "install -d -m 0700 -o nobody")
 
 
 def ports():
@@ -361,8 +401,8 @@ def algorithms():
 
 
 def main():
-    for part in (configuration, text, sockets, ports, encap, others, capability, running, counters,
-                 algorithms):
+    for part in (configuration, text, sockets, state, ports, encap, others, capability, running,
+                 counters, algorithms):
         T.part(part)
     return T.done()
 

@@ -94,6 +94,35 @@ static void nothing_offered_is_nothing_selected(void **state)
 	assert_written("{\"selected\":null,\"considered\":[]}");
 }
 
+static void a_listener_without_ipsec_3gpp_selects_nothing_and_says_so(void **state)
+{
+	const struct span tls = span_of("tls");
+	struct select_policy policy;
+	struct select_result result;
+	struct server_list list;
+	struct agreement agreement;
+	char why[160];
+
+	(void)state;
+	read_offer(&agreement);
+	select_policy_default(&policy);
+	server_list_default(&list);
+	agreement_select(&agreement, &list, &policy, false, &result);
+	assert_true(result.found);
+	assert_int_equal(server_list_read(&tls, 1, 4, &list, why, sizeof(why)), 0);
+	agreement_select(&agreement, &list, &policy, false, &result);
+	assert_false(result.found);
+	agreement_select_json(&out, &agreement.ipsec, &result);
+	assert_non_null(strstr(out.text, "{\"selected\":null,\"considered\":[{"));
+	json_out_done(&out);
+	for (size_t i = 0; i < agreement.ipsec.offer_count; i++) {
+		assert_int_equal(result.verdict[i], SELECT_REFUSED);
+		assert_string_equal(result.why[i],
+				    "ipsec-3gpp is not among the mechanisms of this listener");
+	}
+	agreement_done(&agreement);
+}
+
 static void a_difference_may_end_inside_a_character(void **state)
 {
 	(void)state;
@@ -111,6 +140,7 @@ int main(void)
 		cmocka_unit_test(numbers_go_into_the_object_of_the_caller),
 		cmocka_unit_test(a_suite_is_written_in_lower_case),
 		cmocka_unit_test(nothing_offered_is_nothing_selected),
+		cmocka_unit_test(a_listener_without_ipsec_3gpp_selects_nothing_and_says_so),
 		cmocka_unit_test(a_difference_may_end_inside_a_character),
 	};
 

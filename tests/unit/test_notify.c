@@ -183,6 +183,27 @@ static void the_loop_says_that_it_turns(void **state)
 	unlink(path);
 }
 
+/* sd_notify(3): with the time, since another reload may be on its way. */
+static void a_reload_is_announced_with_its_time(void **state)
+{
+	char path[100], said[100] = "";
+	unsigned long long us;
+	struct timespec now;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/r", directory);
+	fd = manager(path);
+	assert_int_equal(notify_reloading(), 0);
+	assert_true(recv(fd, said, sizeof(said) - 1, 0) > 0);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	assert_int_equal(sscanf(said, "RELOADING=1\nMONOTONIC_USEC=%llu", &us), 1);
+	assert_true(us / 1000000 <= (unsigned long long)now.tv_sec &&
+		    us / 1000000 + 60 > (unsigned long long)now.tv_sec);
+	close(fd);
+	unlink(path);
+}
+
 static int make_directory(void **state)
 {
 	(void)state;
@@ -204,6 +225,7 @@ int main(void)
 		cmocka_unit_test(nobody_waits_and_nothing_happens),
 		cmocka_unit_test(the_watchdog_is_for_whom_it_was_meant),
 		cmocka_unit_test(the_loop_says_that_it_turns),
+		cmocka_unit_test(a_reload_is_announced_with_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

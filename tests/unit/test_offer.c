@@ -297,6 +297,16 @@ static void B11_where_the_extension_is_off_no_sets_are_made(void **state)
 	assert_int_equal(world.refusal.sip_code, 0);
 }
 
+static void a_leaving_listener_takes_no_new_sets(void **state)
+{
+	const struct offer offer = offer_of("ipsec-3gpp;alg=aes-gmac" NUMBERS);
+
+	(void)state;
+	world.listener->leaving = true;
+	assert_refused(&offer, REASON_LISTENER_LEAVES);
+	assert_int_equal(world.refusal.sip_code, 503);
+}
+
 static void required_encryption_is_required(void **state)
 {
 	struct offer offer = offer_of("ipsec-3gpp;alg=hmac-sha-1-96;ealg=null" NUMBERS);
@@ -450,6 +460,7 @@ int main(void)
 		TEST(B4_a_set_is_made_and_the_mechanism_that_we_prefer_is_said),
 		TEST(a_listener_without_ipsec_3gpp_makes_no_sets),
 		TEST(B11_where_the_extension_is_off_no_sets_are_made),
+		TEST(a_leaving_listener_takes_no_new_sets),
 		TEST(required_encryption_is_required),
 		TEST(what_the_kernel_refuses_leaves_no_result),
 		TEST(N1_a_via_that_is_not_the_source_is_a_nat),

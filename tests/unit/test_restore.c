@@ -128,9 +128,10 @@ static struct listing list(void)
 		qsort(sets, count, sizeof(sets[0]), by_serial);
 	for (size_t i = 0; i < count; i++)
 		n += (size_t)snprintf(listing.text + n, sizeof(listing.text) - n,
-				      "%s %s %u s%s port %u;", sets[i]->impi,
+				      "%s %s %u s%s%s port %u;", sets[i]->impi,
 				      sa_set_state_name(sets[i]->state), sa_set_left_s(sets[i]),
 				      sets[i]->aborted ? " aborted" : "",
+				      sets[i]->yields ? " yields" : "",
 				      sets[i]->encap_remote_port);
 	return listing;
 }

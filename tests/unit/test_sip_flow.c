@@ -2232,20 +2232,41 @@ static void E6_before_a_challenge_failures_go_back_as_the_register_came(void **s
 	assert_way_over(set);
 }
 
-static void E6_a_failed_answer_without_a_set_before_is_told_on_its_own(void **state)
+static void fails_with(struct sa_set *set, const char *status)
 {
-	static const char *const FAILURES[] = {"403 Forbidden", "504 Server Time-out"};
+	answer_challenge(set);
+	clear_input();
+	response(to_registration(status, ""));
+	assert_forwarded();
+}
+
+static void E6_without_a_set_before_a_refused_answer_is_told_on_its_own(void **state)
+{
+	struct sa_set *set = challenged(FIRST);
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(FAILURES); i++) {
-		struct sa_set *set = challenged(FIRST);
+	fails_with(set, "403 Forbidden");
+	assert_way_over(set);
+}
 
-		answer_challenge(set);
-		clear_input();
-		response(to_registration(FAILURES[i], ""));
-		assert_forwarded();
-		assert_way_over(set);
-	}
+static void E6_and_another_failure_in_clear_as_the_register_came(void **state)
+{
+	struct sa_set *set = challenged(FIRST);
+
+	(void)state;
+	fails_with(set, "504 Server Time-out");
+	assert_way(5060, 5060);
+}
+
+/* After a restart nobody knows it any more. */
+static void E6_or_on_its_own_where_that_is_not_known(void **state)
+{
+	struct sa_set *set = challenged(FIRST);
+
+	(void)state;
+	set->clear_local_port = set->clear_remote_port = 0;
+	fails_with(set, "504 Server Time-out");
+	assert_way_over(set);
 }
 
 static void E8_flows_of_one_device_are_contacts_of_their_own(void **state)
@@ -2409,6 +2430,10 @@ static void of_two_listeners_at_one_address_the_port_or_the_name_decides(void **
 	request(other("INVITE", ""));
 	assert_dropped();
 	assert_reason(REASON_UNKNOWN_SET);
+	in.destination.port = 5060;
+	world.config.listeners[1].leaving = true; /* then it is not meant */
+	request(other("INVITE", ""));
+	assert_replied(421);
 }
 
 /* ---- out of memory ---- */
@@ -2434,6 +2459,8 @@ static bool fails_at(unsigned nth, call_fn *call, enum sip_direction direction, 
 		assert_int_equal(err, -ECANCELED);
 		memset(&got, 0, sizeof(got));
 	}
+	if (allocations > nth && !err && got.has_reason) /* it is not the phone's fault */
+		assert_true(got.reason == REASON_INTERNAL || got.reason == REASON_STORE_FAILED);
 	*ret_done = !err && got.action == DECIDE_FORWARD;
 	return allocations > nth;
 }
@@ -2459,7 +2486,8 @@ static bool register_with(unsigned nth)
 	over(set);
 	hit |= fails_at(nth, sip_flow_request, SIP_FROM_PHONE,
 			registration(UE ":5064", both_headers(set, ANSWER CONTACT)), &done);
-	if (!done && !set->aborted)
+	assert_false(set->aborted);
+	if (!done)
 		request(registration(UE ":5064", both_headers(set, ANSWER CONTACT)));
 	clear_input();
 	hit |= fails_at(nth, sip_flow_response, SIP_TO_PHONE,
@@ -2590,7 +2618,9 @@ int main(void)
 		T(D16_a_request_that_passes_says_where_its_responses_leave_from),
 		T(N7_behind_a_nat_the_answer_names_the_public_address),
 		T(E6_before_a_challenge_failures_go_back_as_the_register_came),
-		T(E6_a_failed_answer_without_a_set_before_is_told_on_its_own),
+		T(E6_without_a_set_before_a_refused_answer_is_told_on_its_own),
+		T(E6_and_another_failure_in_clear_as_the_register_came),
+		T(E6_or_on_its_own_where_that_is_not_known),
 		T(E8_flows_of_one_device_are_contacts_of_their_own),
 		T(E8_a_rejected_challenge_ends_the_set_of_its_own_flow),
 		T(E9_what_is_registered_along_is_de_registered_along),

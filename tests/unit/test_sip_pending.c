@@ -68,6 +68,24 @@ static void an_entry_is_found_by_its_transaction(void **state)
 	assert_string_equal(sip_pending_find(table, "a")->text[SIP_PENDING_IMPI], "u@x");
 }
 
+static void entries_follow_their_listeners_and_go_with_them(void **state)
+{
+	struct config_listener before[2], after;
+	const struct config_listener *const heirs[] = {NULL, &after};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct sip_pending entry = entry_of(i ? "b" : "a", SIP_PENDING_CLEAR);
+
+		entry.listener = &before[i];
+		assert_int_equal(sip_pending_add(table, &entry, &refusal), 0);
+	}
+	sip_pending_relisten(table, before, heirs);
+	assert_false(has("a"));
+	assert_ptr_equal(sip_pending_find(table, "b")->listener, &after);
+	assert_int_equal(sip_pending_count(table), 1);
+}
+
 static void it_lives_for_64_T1(void **state)
 {
 	(void)state;
@@ -177,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_entry_is_found_by_its_transaction, start, stop),
+		cmocka_unit_test_setup_teardown(entries_follow_their_listeners_and_go_with_them, start, stop),
 		cmocka_unit_test_setup_teardown(it_lives_for_64_T1, start, stop),
 		cmocka_unit_test_setup_teardown(a_retransmission_changes_nothing_but_the_time,
 						start, stop),

@@ -260,6 +260,24 @@ static void a_full_store_refuses_and_recovers(void **state)
 	free(big);
 }
 
+static void a_full_store_is_given_more_room(void **state)
+{
+	char *big = malloc(1 << 20);
+	uint64_t serial = 1;
+
+	(void)state;
+	memset(big, 'x', (1 << 20) - 1);
+	big[(1 << 20) - 1] = '\0';
+	assert_int_equal(open_store(0), 0);
+	while (put(serial, big) == 0)
+		serial++;
+	assert_int_equal(store_resize(store, 4096), 0);
+	for (uint64_t more = 0; more < 8; more++)
+		assert_int_equal(put(serial + more, big), 0);
+	assert_int_equal(store_resize(NULL, 1), 0);
+	free(big);
+}
+
 static void only_its_user_can_read_it(void **state)
 {
 	struct stat st;
@@ -433,6 +451,7 @@ int main(void)
 		TEST(a_record_that_its_reader_refuses_goes),
 		TEST(forgetting_what_is_not_there_is_no_failure),
 		TEST(a_full_store_refuses_and_recovers),
+		TEST(a_full_store_is_given_more_room),
 		TEST(its_usage_grows_with_the_records_and_shrinks_with_them),
 		TEST(only_its_user_can_read_it),
 		TEST(it_is_one_process_alone),

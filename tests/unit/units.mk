@@ -13,7 +13,7 @@ test_msg_sa_PKG := libmnl
 test_msg_sa_LDFLAGS := -Wl,--wrap=getrandom
 test_msg_policy := xfrm/msg_policy.c xfrm/msg.c xfrm/ip.c
 test_msg_policy_PKG := libmnl
-test_agreement_json := json/read.c json/write.c daemon/agreement_json.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
+test_agreement_json := json/read.c json/write.c daemon/agreement_json.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
 XFRM_FAKE := tests/unit/fake_kernel.c xfrm/netlink.c xfrm/msg.c xfrm/ip.c
 XFRM_FAKE_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt,--wrap=close,--wrap=sendmsg,--wrap=recvmsg
 test_txn := xfrm/txn.c xfrm/histogram.c xfrm/query.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
