@@ -107,7 +107,7 @@ UNITS    := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 KTESTS   := $(patsubst tests/kernel/%.c,%,$(wildcard tests/kernel/ktest_*.c))
 UNIT_PROGRAMS   := $(UNITS:%=$(BUILD)/unit/%)
 KERNEL_PROGRAMS := $(KTESTS:%=$(BUILD)/kernel/%) \
-	$(filter-out tests/kernel/kill.py,$(wildcard tests/kernel/*.sh tests/kernel/*.py)) \
+	$(wildcard tests/kernel/*.sh tests/kernel/*.py) \
 	tests/cli/live.py $(wildcard tests/e2e/*.py)
 HOST_PROGRAMS   := tests/layering.sh tests/cli/offline.py tests/cli/online.py \
 	tests/cli/operate.py tests/cli/completion.py \
@@ -190,7 +190,13 @@ $(BUILD)/kernel/killat: $(BUILD)/obj/tests/kernel/killat.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -pie -o $@ $^
 
-ktests: all $(KTESTS:%=$(BUILD)/kernel/%) $(BUILD)/kernel/killat
+# What the daemon is loaded with to see things fail.
+$(BUILD)/kernel/refuse.so: $(BUILD)/pic/tests/kernel/refuse.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^
+
+ktests: all $(KTESTS:%=$(BUILD)/kernel/%) $(BUILD)/kernel/killat $(BUILD)/kernel/refuse.so
 
 deps:
 	@tests/deps.sh build
