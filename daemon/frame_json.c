@@ -9,14 +9,21 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static void string_byte(struct frame_json *f, char c)
+/* At least one byte, and those behind it that mean nothing. */
+static void string_bytes(struct frame_json *f, const char *data, size_t len)
 {
+	const char c = data[f->seen++];
+
 	if (f->escaped)
 		f->escaped = false;
 	else if (c == '\\')
 		f->escaped = true;
 	else if (c == '"')
 		f->in_string = false;
+	if (f->escaped || !f->in_string)
+		return;
+	while (f->seen < len && data[f->seen] != '"' && data[f->seen] != '\\')
+		f->seen++;
 }
 
 /* 1: that byte ended the value; 0: go on. Whether brackets match is the parser's business. */
@@ -40,13 +47,12 @@ static int structure_byte(struct frame_json *f, char c)
 long frame_json_next(struct frame_json *f, const char *data, size_t len)
 {
 	while (f->seen < len) {
-		const char c = data[f->seen++];
 		int done = 0;
 
 		if (f->in_string)
-			string_byte(f, c);
+			string_bytes(f, data, len);
 		else
-			done = structure_byte(f, c);
+			done = structure_byte(f, data[f->seen++]);
 		if (done < 0)
 			return done;
 		if (f->seen > FRAME_JSON_MAX_BYTES)

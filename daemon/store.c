@@ -11,6 +11,9 @@
  * (orphans) and by limits that it sends anew. A caller that got no answer asks again and finds
  * either nothing done or all of it.
  *
+ * Pages are written where they are mapped, so that a commit is no system call at all. A page for which
+ * the file system has no room any more would then be the end of us: room is taken beforehand.
+ *
  * So no record is ever "half done", and there is no journal. Listeners are written before their
  * guards are installed and forgotten after these have gone, since nobody else would remember them.
  *
@@ -37,11 +40,17 @@
 
 /* One process, which locks the directory, with one transaction at a time: LMDB's own locks are not
  * needed. */
-#define FLAGS (MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS)
+#define FLAGS (MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS | MDB_WRITEMAP)
 
 /* Address space, not memory: a record of a phone that offers a lot takes a page. */
 #define MAP_BYTES_PER_SET 8192
 #define MAP_BYTES_MIN     (16u << 20)
+
+/* What a transaction may need that is not in the file yet: for itself (its roots, the list of free
+ * pages), and for each change beside the record (a leaf, what it is split into, and those above). */
+#define PAGES_PER_COMMIT 32
+#define PAGES_PER_CHANGE 8
+#define ROOM_STEP_BYTES  (1u << 20)
 
 /* The first byte of a key. */
 enum kind {
@@ -59,6 +68,8 @@ struct store {
 	MDB_dbi dbi;
 	MDB_txn *txn; /* NULL: nothing to commit */
 	int err;      /* of what is to be committed */
+	uint64_t growth_bytes;    /* what the transaction may need beyond it */
+	uint64_t room_bytes;      /* of the file that the file system has given us */
 };
 
 /* The one record of KIND_ABOUT: bytes alone. */
@@ -108,16 +119,62 @@ static uint64_t serial_of(const MDB_val *key)
 
 /* ---- transactions ---- */
 
+/* Room for @bytes of the file. Returns 0 or an errno. */
+static int take_room(struct store *s, uint64_t bytes)
+{
+	mdb_filehandle_t fd;
+	int err;
+
+	if (bytes <= s->room_bytes)
+		return 0;
+	if (mdb_env_get_fd(s->env, &fd))
+		return EIO;
+	err = posix_fallocate(fd, (off_t)s->room_bytes, (off_t)(bytes - s->room_bytes));
+	if (!err)
+		s->room_bytes = bytes;
+	return err;
+}
+
+/* Room for @pages more. What is beyond the map LMDB refuses itself. */
+static int grow(struct store *s, uint64_t pages)
+{
+	MDB_envinfo info;
+	uint64_t bytes;
+	MDB_stat stat;
+
+	if (mdb_env_info(s->env, &info) || mdb_env_stat(s->env, &stat))
+		return EIO;
+	s->growth_bytes += pages * stat.ms_psize;
+	bytes = (info.me_last_pgno + 1) * stat.ms_psize + s->growth_bytes;
+	if (bytes > info.me_mapsize)
+		bytes = info.me_mapsize;
+	if (bytes + ROOM_STEP_BYTES <= info.me_mapsize && bytes > s->room_bytes &&
+	    !take_room(s, bytes + ROOM_STEP_BYTES))
+		return 0;
+	return take_room(s, bytes);
+}
+
 static bool begin(struct store *s)
 {
 	if (!s)
 		return false;
 	if (!s->txn && !s->err) {
-		s->err = mdb_txn_begin(s->env, NULL, 0, &s->txn);
+		s->growth_bytes = 0;
+		s->err = grow(s, PAGES_PER_COMMIT);
+		if (!s->err)
+			s->err = mdb_txn_begin(s->env, NULL, 0, &s->txn);
 		if (s->err)
 			s->txn = NULL;
 	}
 	return !s->err;
+}
+
+/* For one change more, with a record of @bytes. */
+static bool begin_change(struct store *s, size_t bytes)
+{
+	if (begin(s))
+		s->err = grow(s, PAGES_PER_CHANGE + bytes / 4096);
+	return s && !s->err;
 }
 
 int store_commit(struct store *s)
@@ -146,10 +203,12 @@ void store_put(struct store *s, const struct sa_set *set)
 	MDB_val key = set_key(set->serial, buf), value;
 	struct span record = { (const char *)listener, 0 };
 
-	if (!begin(s))
+	if (!s)
 		return;
 	record.n = listener_record_write(set->listener, listener);
 	value.mv_size = set_record_bytes(set, record);
+	if (!begin_change(s, value.mv_size))
+		return;
 	s->err = mdb_put(s->txn, s->dbi, &key, &value, MDB_RESERVE);
 	if (!s->err)
 		set_record_write(set, record, value.mv_data);
@@ -167,7 +226,7 @@ void store_forget(struct store *s, const struct sa_set *set)
 	uint8_t buf[MAX_KEY_BYTES];
 	MDB_val key = set_key(set->serial, buf);
 
-	if (begin(s))
+	if (begin_change(s, 0))
 		forget(s, &key);
 }
 
@@ -176,7 +235,7 @@ void store_put_listener(struct store *s, struct span record)
 	uint8_t buf[MAX_KEY_BYTES];
 	MDB_val key = key_of(KIND_LISTENER, record.p, record.n, buf), value = { .mv_size = 0 };
 
-	if (begin(s))
+	if (begin_change(s, 0))
 		s->err = mdb_put(s->txn, s->dbi, &key, &value, 0);
 }
 
@@ -185,7 +244,7 @@ void store_forget_listener(struct store *s, struct span record)
 	uint8_t buf[MAX_KEY_BYTES];
 	MDB_val key = key_of(KIND_LISTENER, record.p, record.n, buf);
 
-	if (begin(s))
+	if (begin_change(s, 0))
 		forget(s, &key);
 }
 
@@ -212,13 +271,24 @@ static int give(const struct store_reader *reader, const MDB_val *key, const MDB
 	return -EINVAL;
 }
 
+/* For changes all over it. */
+static bool grow_for_all(struct store *s)
+{
+	MDB_envinfo info;
+
+	s->err = mdb_env_info(s->env, &info);
+	if (!s->err)
+		s->err = grow(s, info.me_last_pgno);
+	return !s->err;
+}
+
 int store_read(struct store *s, const struct store_reader *reader)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	int err;
 
-	if (!begin(s))
+	if (!begin(s) || !grow_for_all(s))
 		return s ? store_commit(s) : 0;
 	err = mdb_cursor_open(s->txn, s->dbi, &cursor);
 	if (err) {
@@ -259,7 +329,8 @@ static int write_about(struct store *s, MDB_val *key, const char *boot)
 
 	memcpy(about.boot, boot, sizeof(about.boot));
 	hash_key(about.hash_key);
-	s->err = mdb_drop(s->txn, s->dbi, 0);
+	if (grow_for_all(s))
+		s->err = mdb_drop(s->txn, s->dbi, 0);
 	if (!s->err)
 		s->err = mdb_put(s->txn, s->dbi, key, &value, 0);
 	return store_commit(s);
@@ -423,7 +494,10 @@ void store_close(struct store *s)
 
 int store_resize(struct store *s, uint32_t max_sets)
 {
-	return s ? errno_of(mdb_env_set_mapsize(s->env, map_bytes(max_sets))) : 0;
+	if (!s)
+		return 0;
+	s->room_bytes = 0;
+	return errno_of(mdb_env_set_mapsize(s->env, map_bytes(max_sets)));
 }
 
 void store_remove(struct store *s)

@@ -65,7 +65,10 @@ static void put_bytes(struct json_out *out, const char *bytes, size_t n)
 
 static void put_byte(struct json_out *out, char byte)
 {
-	put_bytes(out, &byte, 1);
+	if (out->err || (out->cap - out->n <= 1 && !grow(out, 1)))
+		return;
+	out->text[out->n++] = byte;
+	out->text[out->n] = '\0';
 }
 
 void json_put(struct json_out *out, const char *text)
@@ -167,15 +170,18 @@ static size_t put_odd(struct json_out *out, const char *text, size_t n)
 
 void json_put_text(struct json_out *out, const char *text, size_t n)
 {
+	size_t at = plain_bytes(text, n);
+
 	separate(out);
 	put_byte(out, '"');
-	for (size_t at = 0; at < n;) {
-		const size_t plain = plain_bytes(text + at, n - at);
+	put_bytes(out, text, at);
+	while (at < n) {
+		size_t plain;
 
+		at += put_odd(out, text + at, n - at);
+		plain = plain_bytes(text + at, n - at);
 		put_bytes(out, text + at, plain);
 		at += plain;
-		if (at < n)
-			at += put_odd(out, text + at, n - at);
 	}
 	put_byte(out, '"');
 }

@@ -493,8 +493,10 @@ void sec_header_done(struct sec_header *header)
 
 const struct sec_param *sec_mechanism_param(const struct sec_mechanism *m, const char *name)
 {
+	const struct span wanted = span_of(name);
+
 	for (size_t i = 0; i < m->param_count; i++) {
-		if (span_is(m->params[i].name, name))
+		if (span_equal_nocase(m->params[i].name, wanted))
 			return &m->params[i];
 	}
 	return NULL;

@@ -29,7 +29,7 @@ bool span_equal_nocase(struct span a, struct span b)
 	if (a.n != b.n)
 		return false;
 	for (size_t i = 0; i < a.n; i++) {
-		if (text_lower(a.p[i]) != text_lower(b.p[i]))
+		if (a.p[i] != b.p[i] && text_lower(a.p[i]) != text_lower(b.p[i]))
 			return false;
 	}
 	return true;

@@ -62,9 +62,26 @@ int ip_parse(const char *text, struct ip_addr *ret)
 	return 0;
 }
 
+/* As inet_ntop(), which is one printf() for each octet. */
+static void format_v4(const uint8_t *octets, char *to)
+{
+	for (size_t i = 0; i < 4; i++) {
+		const uint8_t octet = octets[i];
+
+		if (octet >= 100)
+			*to++ = (char)('0' + octet / 100);
+		if (octet >= 10)
+			*to++ = (char)('0' + octet / 10 % 10);
+		*to++ = (char)('0' + octet % 10);
+		*to++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *ip_format(const struct ip_addr *ip, char buf[static IP_TEXT_BYTES])
 {
-	if (!ip_bytes(ip) || !inet_ntop(ip->family, ip->bytes, buf, IP_TEXT_BYTES))
+	if (ip->family == AF_INET)
+		format_v4(ip->bytes, buf);
+	else if (!ip_bytes(ip) || !inet_ntop(ip->family, ip->bytes, buf, IP_TEXT_BYTES))
 		memcpy(buf, "any", sizeof("any"));
 	return buf;
 }

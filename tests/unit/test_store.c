@@ -24,6 +24,16 @@
 
 /* ---- helpers ---- */
 
+static bool no_room; /* the file system has none */
+
+int __real_posix_fallocate(int fd, off_t offset, off_t bytes);
+int __wrap_posix_fallocate(int fd, off_t offset, off_t bytes);
+
+int __wrap_posix_fallocate(int fd, off_t offset, off_t bytes)
+{
+	return no_room ? ENOSPC : __real_posix_fallocate(fd, offset, bytes);
+}
+
 static char base[64], dir[100], file[160], why[300];
 static struct store *store;
 static struct config_listener listener;
@@ -231,6 +241,32 @@ static void forgetting_what_is_not_there_is_no_failure(void **state)
 	(void)state;
 	assert_int_equal(open_store(100), 0);
 	assert_int_equal(forget(9), 0);
+}
+
+/* Pages are written where they are mapped: none may be touched that the file system has not given. */
+static void a_full_file_system_is_a_full_store(void **state)
+{
+	char *big = malloc(1 << 20);
+	uint64_t serial = 1;
+	int err = 0;
+
+	(void)state;
+	memset(big, 'x', (1 << 20) - 1);
+	big[(1 << 20) - 1] = '\0';
+	assert_int_equal(open_store(1000), 0);
+	assert_int_equal(put(1, "x"), 0);
+	no_room = true;
+	while (!err && serial < 10)
+		err = put(++serial, big);
+	assert_int_equal(err, -ENOSPC);
+	assert_in_range(serial, 2, 3);
+	assert_int_equal(event_total(EVENT_STORE_FAILED), 1);
+	no_room = false;
+	assert_int_equal(put(serial, big), 0);
+	for (uint64_t one = 2; one <= serial; one++)
+		assert_int_equal(forget(one), 0);
+	assert_has("1");
+	free(big);
 }
 
 /* A full store refuses the change whole, says so, and works again when there is room. */
@@ -450,6 +486,7 @@ int main(void)
 		TEST(listeners_are_kept_once_each),
 		TEST(a_record_that_its_reader_refuses_goes),
 		TEST(forgetting_what_is_not_there_is_no_failure),
+		TEST(a_full_file_system_is_a_full_store),
 		TEST(a_full_store_refuses_and_recovers),
 		TEST(a_full_store_is_given_more_room),
 		TEST(its_usage_grows_with_the_records_and_shrinks_with_them),

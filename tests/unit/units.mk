@@ -165,6 +165,7 @@ test_set_record_PKG := libcrypto libconfuse
 test_store := $(addprefix daemon/,store.c set_record.c event.c $(LOG) config.c) tests/unit/fake_timer.c $(addprefix proto/,decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c
 test_store_PKG := libconfuse
 test_store_LIBS := -llmdb
+test_store_LDFLAGS := -Wl,--wrap=posix_fallocate
 test_restore := $(addprefix daemon/,restore.c upkeep.c) $(AUDIT) $(FAKE_WORLD)
 test_restore_PKG := libcrypto libconfuse
 test_conn := daemon/conn.c $(DOORS)
