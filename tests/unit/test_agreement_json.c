@@ -94,6 +94,15 @@ static void nothing_offered_is_nothing_selected(void **state)
 	assert_written("{\"selected\":null,\"considered\":[]}");
 }
 
+static void read_offer(struct agreement *ret)
+{
+	const struct span line = span_of("ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;spi-c=256;"
+					 "spi-s=257;port-c=5062;port-s=5064");
+	struct sec_error error;
+
+	assert_int_equal(agreement_read(SEC_CLIENT, &line, 1, ret, &error), 0);
+}
+
 static void a_listener_without_ipsec_3gpp_selects_nothing_and_says_so(void **state)
 {
 	const struct span tls = span_of("tls");
