@@ -4,6 +4,7 @@
  */
 #include "daemon/hash.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -50,6 +51,10 @@ static uint64_t word_le(const uint8_t *p, size_t len)
 {
 	uint64_t w = 0;
 
+	if (len == sizeof(w)) {
+		memcpy(&w, p, sizeof(w));
+		return le64toh(w);
+	}
 	for (size_t i = 0; i < len; i++)
 		w |= (uint64_t)p[i] << (8 * i);
 	return w;

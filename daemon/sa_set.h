@@ -106,7 +106,7 @@ struct sa_set {
 
 	struct sa_contact *contact;
 	struct sa_peer *peer;
-	struct sa_flow flows[SA_SET_MAX_FLOWS];
+	struct sa_flow *flows; /* as many as it has; of sa_table_add() */
 	size_t flow_count;
 	struct sa_set *contact_prev, *contact_next;
 	struct sa_set *peer_prev, *peer_next;

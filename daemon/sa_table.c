@@ -135,31 +135,53 @@ static void remove_flow(struct sa_table *table, struct sa_flow *flow)
 		LL_DELETE(head, flow);
 }
 
-static void set_flows(struct sa_set *set)
+/* Returns how many. */
+static size_t flow_keys(const struct sa_set *set, struct sa_flow_key ret[SA_SET_MAX_FLOWS])
 {
 	const struct ip_addr *local = &set->listener->address;
 	const struct ip_addr *remote = &set->ue_address;
 	const struct ipsec_endpoint *ue = &set->ue, *pcscf = &set->pcscf;
 
-	switch (ue->dialect) {
-	case IPSEC_DIALECT_24229:
-		set->flows[0].key = flow_key(local, pcscf->port_s, remote, ue->port_c);
-		set->flows[1].key = flow_key(local, pcscf->port_c, remote, ue->port_s);
-		set->flow_count = 2;
-		if (!plan_is_relaxed(set->listener, &set->suite) || ue->port_c == ue->port_s)
-			break;
-		set->flows[2].key = flow_key(local, pcscf->port_c, remote, ue->port_c);
-		set->flows[3].key = flow_key(local, pcscf->port_s, remote, ue->port_s);
-		set->flow_count = 4;
-		break;
-	case IPSEC_DIALECT_RFC3329:
-		set->flows[0].key = flow_key(local, pcscf->port1, remote,
-					     ue->port1 == ue->port2 ? ue->port1 : 0);
-		set->flow_count = 1;
-		break;
+	if (ue->dialect == IPSEC_DIALECT_RFC3329) {
+		ret[0] = flow_key(local, pcscf->port1, remote,
+				  ue->port1 == ue->port2 ? ue->port1 : 0);
+		return 1;
 	}
-	for (size_t i = 0; i < set->flow_count; i++)
+	ret[0] = flow_key(local, pcscf->port_s, remote, ue->port_c);
+	ret[1] = flow_key(local, pcscf->port_c, remote, ue->port_s);
+	if (!plan_is_relaxed(set->listener, &set->suite) || ue->port_c == ue->port_s)
+		return 2;
+	ret[2] = flow_key(local, pcscf->port_c, remote, ue->port_c);
+	ret[3] = flow_key(local, pcscf->port_s, remote, ue->port_s);
+	return 4;
+}
+
+static void remove_flows(struct sa_set *set, size_t count)
+{
+	while (count--)
+		remove_flow(set->table, &set->flows[count]);
+	free(set->flows);
+	set->flows = NULL;
+	set->flow_count = 0;
+}
+
+static int add_flows(struct sa_set *set)
+{
+	struct sa_flow_key keys[SA_SET_MAX_FLOWS];
+
+	set->flow_count = flow_keys(set, keys);
+	set->flows = calloc(set->flow_count, sizeof(*set->flows));
+	if (!set->flows)
+		return -ENOMEM;
+	for (size_t i = 0; i < set->flow_count; i++) {
+		set->flows[i].key = keys[i];
 		set->flows[i].set = set;
+		if (add_flow(set->table, &set->flows[i]) < 0) {
+			remove_flows(set, i);
+			return -ENOMEM;
+		}
+	}
+	return 0;
 }
 
 /* ---- contacts and peers ---- */
@@ -367,7 +389,6 @@ void sa_table_confirm(struct sa_set *set)
 
 int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact_key)
 {
-	size_t added = 0;
 	int err = -ENOMEM;
 
 	set->table = table;
@@ -378,20 +399,15 @@ int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact
 	err = add_id(table, set);
 	if (err)
 		goto undo;
-	err = -ENOMEM;
-	set_flows(set);
-	for (; added < set->flow_count; added++) {
-		if (add_flow(table, &set->flows[added]) < 0)
-			goto undo;
-	}
+	err = add_flows(set);
+	if (err)
+		goto undo;
 	enter_lists(table, set);
 	set->peer->next_port = next_port_after(set);
 	table->count[set->state]++;
 	number(table, set);
 	return 0;
 undo:
-	while (added--)
-		remove_flow(table, &set->flows[added]);
 	if (set->hh.tbl)
 		HASH_DEL(table->sets, set);
 	contact_unneed(table, set->contact);
@@ -405,8 +421,7 @@ void sa_table_remove(struct sa_set *set)
 
 	if (table->gone)
 		table->gone(set, table->gone_arg);
-	for (size_t i = 0; i < set->flow_count; i++)
-		remove_flow(table, &set->flows[i]);
+	remove_flows(set, set->flow_count);
 	HASH_DEL(table->sets, set);
 	sa_table_confirm(set);
 	DL_DELETE2(set->contact->sets, set, contact_prev, contact_next);
