@@ -60,7 +60,7 @@ static void find_sets(const struct sa_table *table, const struct ip_addr *ue, st
 	}
 	DL_FOREACH2((peer ? peer->sets : NULL), set, peer_next)
 		add_set(phone, set);
-	qsort(phone->sets, phone->set_count, sizeof(phone->sets[0]), newer_set);
+	qsort(phone->sets, phone->set_count, sizeof(void *), newer_set);
 }
 
 /* ---- what happened ---- */
@@ -93,7 +93,7 @@ static void add_nameless(struct phone *phone)
 		if (!event_record_text(events[i], "impi"))
 			phone->events[phone->event_count++] = events[i];
 	}
-	qsort(phone->events, phone->event_count, sizeof(phone->events[0]), newer_event);
+	qsort(phone->events, phone->event_count, sizeof(void *), newer_event);
 }
 
 static void find_by_impi(const struct daemon *d, struct phone *phone)

@@ -175,6 +175,20 @@ static int find_over(const struct sa_table *table, const struct offer *offer,
 	return 0;
 }
 
+/* "alg/ealg/prot/mod verdict: why", in the phone's words. */
+static void write_considered(struct text_out *out, const struct ipsec_offer *offer,
+			     enum select_verdict verdict, const char *why)
+{
+	const struct span parts[] = {
+		offer->alg, span_of("/"), offer->ealg, span_of("/"), offer->prot, span_of("/"),
+		offer->mod, span_of(" "), span_of(select_verdict_name(verdict)), span_of(": "),
+		span_of(why),
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		text_out_span(out, parts[i]);
+}
+
 void offer_tell(const struct offer *offer, const struct ipsec3gpp *offered,
 		const struct select_result *selection, bool nat)
 {
@@ -184,12 +198,9 @@ void offer_tell(const struct offer *offer, const struct ipsec3gpp *offered,
 
 	text_out_init(&out, considered, sizeof(considered));
 	for (size_t i = 0; offered && i < offered->offer_count; i++) {
-		const struct ipsec_offer *one = &offered->offers[i];
-
-		text_out_printf(&out, "%s%.*s/%.*s/%.*s/%.*s %s: %s", i ? "; " : "",
-				(int)one->alg.n, one->alg.p, (int)one->ealg.n, one->ealg.p,
-				(int)one->prot.n, one->prot.p, (int)one->mod.n, one->mod.p,
-				select_verdict_name(selection->verdict[i]), selection->why[i]);
+		text_out_span(&out, span_of(i ? "; " : ""));
+		write_considered(&out, &offered->offers[i], selection->verdict[i],
+				 selection->why[i]);
 	}
 	event_emit(EVENT_OFFER, event_text("impi", offer->impi),
 		   event_address("ue", &offer->ue_address),
