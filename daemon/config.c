@@ -514,7 +514,7 @@ static bool is_loopback(const struct ip_addr *ip)
 				     : !memcmp(ip->bytes, LOOPBACK_6, sizeof(LOOPBACK_6));
 }
 
-/* "127.0.0.1:9100" or "[::1]:9100" */
+/* "127.0.0.1:9632" or "[::1]:9632" */
 static int read_http_listen(cfg_t *cfg, struct config *c)
 {
 	const char *text = cfg_getstr(cfg, "listen");
@@ -527,8 +527,8 @@ static int read_http_listen(cfg_t *cfg, struct config *c)
 	    ip_parse(address, &c->http_address) < 0 ||
 	    text_to_u32(span_of(colon + 1), 5, 65535, &value) < 0 || !value)
 		return wrong(cfg, "listen",
-			     "listen = \"%s\": it is an address and a port, as \"127.0.0.1:9100\" "
-			     "or \"[::1]:9100\"",
+			     "listen = \"%s\": it is an address and a port, as \"127.0.0.1:9632\" "
+			     "or \"[::1]:9632\"",
 			     text);
 	if (!is_loopback(&c->http_address))
 		return wrong(cfg, "listen",

@@ -179,7 +179,7 @@ def all_methods(tap, bed):
     connection = Http(bed.http_path)
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "daemon.status"})
     connection.request("POST", "/rpc", body)
-    answers = [connection.getresponse().status, metrics_status(bed)]
+    answers = [connection.getresponse().status, metrics(bed)[0]]
     tap.ok(answers == [200, 200], "and so is HTTP on both its doors", answers)
 
 
@@ -205,11 +205,27 @@ class Http(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def metrics_status(bed):
+def metrics(bed):
     with bed.pcscf_host.inside():
         connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT)
         connection.request("GET", "/metrics")
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode("ascii")
+
+
+def measures(tap, bed, who):
+    """What it reads of /proc is there under the filter and for its user."""
+    samples = dict(line.rsplit(" ", 1) for line in metrics(bed)[1].splitlines() if line[0] != "#")
+    numbers = {name: float(samples.get(f"secagreed_{name}", "-1")) for name in (
+        "netlink_duration_seconds_count", "netlink_duration_seconds_sum",
+        'request_duration_seconds_count{method="sa.offer"}', "cpu_seconds_total",
+        "resident_memory_bytes", "store_bytes",
+        'set_changes_total{from="temporary",to="current"}')}
+    tap.ok(all(number > 0 for number in numbers.values()),
+           f"{who}: the time of the kernel and of requests is measured", numbers)
+    drops = [name for name in samples if name.startswith("secagreed_xfrm_drops_total{")]
+    tap.ok('secagreed_xfrm_drops_total{counter="XfrmInNoStates"}' in drops and len(drops) > 20,
+           f"{who}: what the kernel drops is told", drops)
 
 
 def as_another_user(tap):
@@ -222,6 +238,7 @@ def as_another_user(tap):
         check_status(tap, bed, user.pw_uid, who)
         tap.ok(os.stat(bed.control_path).st_uid == user.pw_uid, f"{who}: its socket is its own")
         registers(tap, bed, who)
+        measures(tap, bed, who)
         guards_come_back(tap, bed, who)
         next_one_takes_over(tap, bed, who)
         monitor_only_reads(tap, bed)
