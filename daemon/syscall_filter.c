@@ -60,8 +60,8 @@ static const int ALLOWED[] = {
  * and ESP in UDP. */
 static const unsigned FAMILIES[] = { AF_UNIX, AF_NETLINK, AF_INET, AF_INET6 };
 
-/* libevent asks how much there is to read. */
-static const unsigned long IOCTLS[] = { FIONREAD, FIONBIO };
+/* libevent asks how much there is to read, libconfuse whether it reads from a terminal. */
+static const unsigned long IOCTLS[] = { FIONREAD, FIONBIO, TCGETS };
 
 /* Nothing of ours calls these. */
 static const int DEADLY[] = {

@@ -275,7 +275,8 @@ void doctor_capability(struct doctor *d)
 
 static void look_at_files(struct doctor *d)
 {
-	const unsigned long long wanted = d->config.max_connections + OTHER_FILES;
+	const unsigned doors = d->config.monitor.path[0] ? 2 : 1; /* each with so many */
+	const unsigned long long wanted = doors * d->config.max_connections + OTHER_FILES;
 	unsigned long long limit;
 	char path[64], text[128];
 
