@@ -194,7 +194,7 @@ class Soak:
         self.drop(phone)
 
     def ended(self, method, /, **params):
-        """Asked again after a kill it may find nothing."""
+        """Of a set that ends by this, or soon: asked again after a kill it may find nothing."""
         killed = self.kill_next
         try:
             self.call(method, **params)
@@ -212,7 +212,7 @@ class Soak:
         self.leave(phone)
         one = self.offer(phone)
         seconds = self.random.randint(1, 4)
-        self.call("sa.confirm", set=one.id, expires=seconds)
+        self.ended("sa.confirm", set=one.id, expires=seconds)
         self.known.goes(one, seconds + model.MARGIN_S)
 
     # ---- what disturbs them ----
