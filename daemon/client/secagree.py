@@ -119,12 +119,14 @@ class Connection:
 
 
 def main():
-    """METHOD [PARAMS-AS-JSON]: one call, its answer on standard output."""
+    """METHOD [PARAMS-AS-JSON]: one call, its answer on standard output. Params "-" are read from
+    standard input: arguments, and keys in them, can be seen by everybody."""
     if len(sys.argv) not in (2, 3) or sys.argv[1].startswith("-"):
-        sys.exit("usage: python3 -m secagree METHOD ['{\"name\": value}']")
+        sys.exit("usage: python3 -m secagree METHOD ['{\"name\": value}' | -]")
     try:
         with Connection() as connection:
-            params = json.loads(sys.argv[2]) if len(sys.argv) == 3 else {}
+            params = sys.argv[2] if len(sys.argv) == 3 else "{}"
+            params = json.loads(sys.stdin.read() if params == "-" else params)
             print(json.dumps(connection.call(sys.argv[1], **params), indent=2))
     except Refused as refused:
         sys.exit(f"{refused.reason}: {refused}")

@@ -443,26 +443,9 @@ OFFLINE = re.compile(
 
 
 def examples_of(lines):
-    """[(command, output lines)] of a block: "$ command", continued by "\\", and what it prints."""
-    found, open_command = [], False
-    for line in lines:
-        if open_command:
-            found[-1][0] += "\n" + line
-        elif line.startswith("$ "):
-            found.append([line[2:], []])
-        elif line.startswith("# "):
-            found.append([None, []])
-        elif found:
-            found[-1][1].append(line)
-        else:
-            continue
-        open_command = bool(found[-1][0]) and line.endswith("\\")
-    return [(command, output) for command, output in found if command]
-
-
-def readme_blocks():
-    return [block.split("\n") for block in
-            re.findall(r"^```[a-z]*\n(.*?)\n```$", manual.read("README.md"), re.M | re.S)]
+    """Those that need not be root. tests/kernel/typed.py has the others."""
+    return [(command, output) for prompt, command, output in manual.examples(lines)
+            if prompt == "$"]
 
 
 def runnable(command):
@@ -490,7 +473,7 @@ def check_example(where, command, output, directory):
 
 def check_examples():
     places = [(name, manual.literal_blocks(manual.page(name))) for name in sorted(page_names())]
-    places.append(("README.md", readme_blocks()))
+    places.append(("README.md", manual.readme_blocks()))
     with tempfile.TemporaryDirectory() as directory:
         os.symlink(os.path.join(manual.ROOT, "conf"), os.path.join(directory, "conf"))
         os.symlink(os.path.join(manual.ROOT, "tests"), os.path.join(directory, "tests"))
@@ -507,7 +490,7 @@ def check_examples():
 
 def check_readme():
     text = manual.read("README.md")
-    ran = [command for block in readme_blocks() for command, _ in examples_of(block)
+    ran = [command for block in manual.readme_blocks() for command, _ in examples_of(block)
            if runnable(command)]
     T.ok(len(ran) >= 3, "README.md shows offline commands with their output", *ran)
     named = set(re.findall(r"\b(?:daemon|proto|xfrm|conf|tests)/[\w./-]*\w", text))

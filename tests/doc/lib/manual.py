@@ -25,7 +25,7 @@ def page(name):
 
 def plain(line):
     """A text line without the escapes of roff that the pages use."""
-    for escape, text in ((r"\(dq", '"'), (r"\-", "-"), (r"\&", ""), (r"\e", "\\")):
+    for escape, text in ((r"\(dq", '"'), (r"\(aq", "'"), (r"\-", "-"), (r"\&", ""), (r"\e", "\\")):
         line = line.replace(escape, text)
     return line
 
@@ -60,6 +60,35 @@ def literal_blocks(source):
     """The literal displays, each as a list of plain lines."""
     return [[plain(line) for line in block.split("\n")]
             for block in re.findall(r"^\.Bd -literal[^\n]*\n(.*?)\n\.Ed$", source, re.M | re.S)]
+
+
+def readme_blocks():
+    return [block.split("\n") for block in
+            re.findall(r"^```[a-z]*\n(.*?)\n```$", read("README.md"), re.M | re.S)]
+
+
+def examples(lines):
+    """[(prompt, command, output lines)] of a block that begins with "$ command" or "# command" (of
+    root). A command goes on behind "\\" and "|", in quotes, and until a here-document ends."""
+    found = []
+    if not lines[0].startswith(("$ ", "# ")):
+        return found
+    goes_on = False
+    for line in lines:
+        if not goes_on and line.startswith(("$ ", "# ")):
+            found.append([line[0], line[2:], []])
+        elif goes_on:
+            found[-1][1] += "\n" + line
+        else:
+            found[-1][2].append(line)
+        goes_on = not found[-1][2] and is_open(found[-1][1])
+    return [tuple(example) for example in found]
+
+
+def is_open(command):
+    here = re.search(r"<<(\w+)", command)
+    return (command.endswith(("\\", "|")) or command.count("'") % 2 == 1
+            or bool(here) and not command.endswith(f"\n{here[1]}"))
 
 
 def unfold(lines):
