@@ -17,6 +17,14 @@ static const char offer[] = "tls;q=0.1;flag;x=\"Y\", "
 			    "ipsec-3gpp;alg=hmac-sha-1-96;spi-c=1001;spi-s=1002;port-c=5;port-s=6, "
 			    "ipsec-3gpp;alg=wow;spi-c=1001;spi-s=1002;port-c=5;port-s=6";
 
+static void read_offer(struct agreement *ret)
+{
+	const struct span line = span_of(offer);
+	struct sec_error error;
+
+	assert_int_equal(agreement_read(SEC_CLIENT, &line, 1, ret, &error), 0);
+}
+
 static struct json_out out;
 
 static void assert_written(const char *wanted)
@@ -98,22 +106,9 @@ static void nothing_offered_is_nothing_selected(void **state)
 	assert_written("{\"selected\":null,\"considered\":[]}");
 }
 
-static void read_offer(struct agreement *ret)
-{
-	const struct span line = span_of("ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;spi-c=256;"
-					 "spi-s=257;port-c=5062;port-s=5064");
-	struct sec_error error;
-
-	assert_int_equal(agreement_read(SEC_CLIENT, &line, 1, ret, &error), 0);
-}
-
 static void a_listener_without_ipsec_3gpp_selects_nothing_and_says_so(void **state)
 {
 	const struct span tls = span_of("tls");
-	const struct span offer = span_of(
-		"tls, ipsec-3gpp;alg=hmac-sha-1-96;spi-c=1001;spi-s=1002;port-c=5;port-s=6, "
-		"ipsec-3gpp;alg=wow;spi-c=1001;spi-s=1002;port-c=5;port-s=6");
-	struct sec_error error;
 	struct select_policy policy;
 	struct select_result result;
 	struct server_list list;
@@ -121,7 +116,7 @@ static void a_listener_without_ipsec_3gpp_selects_nothing_and_says_so(void **sta
 	char why[160];
 
 	(void)state;
-	assert_int_equal(agreement_read(SEC_CLIENT, &offer, 1, &agreement, &error), 0);
+	read_offer(&agreement);
 	select_policy_default(&policy);
 	server_list_default(&list);
 	agreement_select(&agreement, &list, &policy, false, &result);
