@@ -37,8 +37,8 @@ ALL_CFLAGS = -std=gnu11 $(WARN) -MMD -MP $(CFLAGS)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
-# What each program is made of. json/, proto/ and xfrm/ know neither each other nor daemon/.
-JSON   := $(wildcard json/*.c)
+# What each program is made of. proto/ and xfrm/ know neither each other nor daemon/.
+JSON   := $(wildcard daemon/json/*.c)
 PROTO  := $(wildcard proto/*.c)
 XFRM   := $(wildcard xfrm/*.c)
 DAEMON := $(wildcard daemon/*.c)
@@ -295,7 +295,7 @@ deb:
 	@tests/deps.sh deb
 	rm -rf $(BUILD)/deb
 	mkdir -p $(BUILD)/deb/secagreed-$(VERSION)
-	cp -a json proto xfrm daemon tests conf Makefile README.md LICENSE $(BUILD)/deb/secagreed-$(VERSION)
+	cp -a proto xfrm daemon tests conf Makefile README.md LICENSE $(BUILD)/deb/secagreed-$(VERSION)
 	cp -a conf/debian $(BUILD)/deb/secagreed-$(VERSION)
 	cd $(BUILD)/deb/secagreed-$(VERSION) && unset MAKEFLAGS MAKELEVEL BUILD CFLAGS CC && \
 		dpkg-buildpackage --no-sign --build=binary

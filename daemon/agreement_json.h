@@ -8,7 +8,7 @@
 #ifndef DAEMON_AGREEMENT_JSON_H
 #define DAEMON_AGREEMENT_JSON_H
 
-#include "json/json.h"
+#include "daemon/json/json.h"
 #include "proto/compare.h"
 #include "proto/select.h"
 #include "proto/server_list.h"

@@ -8,7 +8,7 @@
 
 #include "daemon/refusal.h"
 #include "daemon/sip_agree.h"
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 /* Nobody remembers anything here: what the message does not say stands in the question. */
 struct decide_question {

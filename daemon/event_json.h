@@ -6,7 +6,7 @@
 #define DAEMON_EVENT_JSON_H
 
 #include "daemon/event.h"
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 /* An object: seq, time_ms, event, level and the event's own fields. */
 void event_json(struct json_out *out, const struct event_record *record);

@@ -7,7 +7,7 @@
 #define DAEMON_PARAMS_H
 
 #include "daemon/lines.h"
-#include "json/json.h"
+#include "daemon/json/json.h"
 #include "xfrm/xfrm.h"
 
 enum param_type {

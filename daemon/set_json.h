@@ -6,7 +6,7 @@
 #define DAEMON_SET_JSON_H
 
 #include "daemon/sa_table.h"
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 void set_json_id(struct json_out *out, const struct sa_set *set);
 

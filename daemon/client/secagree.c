@@ -9,7 +9,7 @@
  * it matters. It does not retry beyond that, does not start daemons, and has no threads.
  */
 #include "daemon/client/secagree.h"
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -112,7 +112,8 @@ static bool is_within_limits(struct span request)
 	return frame_json_next(&frame, request.p, request.n) > 0;
 }
 
-/* What jansson and json/ see otherwise: numbers that do not fit, objects of very many members. */
+/* What jansson and daemon/json/ see otherwise: numbers that do not fit, objects of very many
+ * members. */
 static bool is_extreme(struct span request)
 {
 	size_t digits = 0, colons = 0;

@@ -12,7 +12,7 @@ fuzz_control := tests/fuzz/sets.c tests/fuzz/answers.c $(DOORS)
 fuzz_control_PKG := cmocka $(test_resp_PKG)
 fuzz_control_LIBS := -losipparser2
 fuzz_control_LDFLAGS := -Wl,--wrap=log_wants,--wrap=log_line,--wrap=log_write
-fuzz_client := json/read.c json/write.c
+fuzz_client := daemon/json/read.c daemon/json/write.c
 fuzz_client_PKG := jansson
 fuzz_config := $(test_config)
 fuzz_config_PKG := libconfuse

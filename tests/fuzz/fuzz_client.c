@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 static const char *answer; /* in memory of its own */
 static size_t answer_bytes;

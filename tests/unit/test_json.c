@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * json/: what is written here another implementation reads as it was meant, and what that one writes
+ * daemon/json/: what is written here another implementation reads as it was meant, and what that one writes
  * is read here. What is refused there is refused here.
  */
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -13,7 +13,7 @@ test_msg_sa_PKG := libmnl
 test_msg_sa_LDFLAGS := -Wl,--wrap=getrandom
 test_msg_policy := xfrm/msg_policy.c xfrm/msg.c xfrm/ip.c
 test_msg_policy_PKG := libmnl
-test_agreement_json := json/read.c json/write.c daemon/agreement_json.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
+test_agreement_json := daemon/json/read.c daemon/json/write.c daemon/agreement_json.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
 XFRM_FAKE := tests/unit/fake_kernel.c xfrm/netlink.c xfrm/msg.c xfrm/ip.c
 XFRM_FAKE_LDFLAGS := -Wl,--wrap=socket,--wrap=bind,--wrap=getsockname,--wrap=setsockopt,--wrap=close,--wrap=sendmsg,--wrap=recvmsg
 test_txn := xfrm/txn.c xfrm/histogram.c xfrm/query.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
@@ -66,11 +66,11 @@ test_life_PKG := libcrypto libconfuse
 test_impu := daemon/impu.c
 test_offer := daemon/offer.c daemon/impu.c daemon/lines.c proto/choose.c proto/compare.c $(FAKE_WORLD)
 test_offer_PKG := libcrypto libconfuse
-test_params := daemon/params.c json/read.c json/write.c xfrm/ip.c proto/text.c
+test_params := daemon/params.c daemon/json/read.c daemon/json/write.c xfrm/ip.c proto/text.c
 test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
-RPC := xfrm/histogram.c $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c command_phone.c history.c diagnosis.c) json/read.c json/write.c
+RPC := xfrm/histogram.c $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c command_phone.c history.c diagnosis.c) daemon/json/read.c daemon/json/write.c
 test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
 test_rpc_PKG := libcrypto libconfuse jansson
 test_rpc_LDFLAGS := -Wl,--wrap=free
@@ -113,11 +113,11 @@ test_command_sip_PKG := libcrypto libconfuse jansson
 test_command_sip_LIBS := -losipparser2
 test_command_sip_LDFLAGS := -Wl,--wrap=free
 test_sip_flow_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf
-test_json := json/read.c json/write.c
+test_json := daemon/json/read.c daemon/json/write.c
 test_json_PKG := jansson
-test_client := daemon/client/secagree.c json/read.c json/write.c
+test_client := daemon/client/secagree.c daemon/json/read.c daemon/json/write.c
 test_client_LIBS := -lpthread
-test_decide_json := json/read.c json/write.c $(addprefix daemon/,decide_json.c sip_agree.c security_server.c lines.c refusal.c config.c) $(SIP_PROTO) $(addprefix proto/,decide.c server_list.c choose.c sec_build.c compare.c select.c ipsec3gpp.c sec_header.c) xfrm/ip.c
+test_decide_json := daemon/json/read.c daemon/json/write.c $(addprefix daemon/,decide_json.c sip_agree.c security_server.c lines.c refusal.c config.c) $(SIP_PROTO) $(addprefix proto/,decide.c server_list.c choose.c sec_build.c compare.c select.c ipsec3gpp.c sec_header.c) xfrm/ip.c
 test_decide_json_PKG := jansson libconfuse
 test_decide_json_LIBS := -losipparser2
 test_decide_json_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray
@@ -181,5 +181,5 @@ test_drops_PKG := libconfuse
 test_phone := $(DOORS)
 test_phone_PKG := libcrypto libconfuse jansson
 test_phone_LIBS := -losipparser2
-test_reload := json/read.c json/write.c $(addprefix daemon/,reload.c notify.c) $(AUDIT) $(FAKE_WORLD)
+test_reload := daemon/json/read.c daemon/json/write.c $(addprefix daemon/,reload.c notify.c) $(AUDIT) $(FAKE_WORLD)
 test_reload_PKG := libcrypto libconfuse jansson libevent_core

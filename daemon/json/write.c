@@ -7,7 +7,7 @@
  * Errors are kept in the text under work, so that the caller looks once, at the end. What is
  * written may be a key: memory that is left behind is wiped.
  */
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 #include <errno.h>
 #include <stdlib.h>

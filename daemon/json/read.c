@@ -8,7 +8,7 @@
  * more than the square of JSON_MAX_MEMBERS for an object. What RFC 8259 leaves open is refused: a
  * name twice, a NUL in a text. Numbers stay text: few are anything but names for something.
  */
-#include "json/json.h"
+#include "daemon/json/json.h"
 
 #include <errno.h>
 #include <stdlib.h>
