@@ -61,7 +61,7 @@ void config_default(struct config *ret)
 	ret->max_connections = 256;
 	ret->audit_interval_s = 300;
 	ret->log_level = LOG_INFO;
-	ret->log_limit = 100;
+	ret->log_limit = 1000;
 }
 
 /* libconfuse gives no error text to its caller but prints it: this is where it goes instead. And it
