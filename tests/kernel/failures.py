@@ -230,7 +230,7 @@ class Failures:
         Control(self.bed.control_path).call("daemon.audit")
         self.named("and when the audit has found it", self.who(9), "deleted_by_another",
                    "before its end")
-        phone.end()
+        self.leave(phone)
 
     def no_spi(self):
         """With a daemon of its own."""
