@@ -84,7 +84,7 @@ class Bed(nat.Bed):
 
     def start_phone_of(self, number, *options, host=None, address=nat.PUBLIC):
         self.phone_host = host or self.nat
-        return self.start_phone("--t1", "500", "--timeout", "6", *options, address=address,
+        return self.start_phone("--t1", "500", "--timeout", "30", *options, address=address,
                                 subscriber=subscriber(number))
 
 
@@ -137,8 +137,9 @@ class Failures:
             yield phone
 
     def leave(self, phone):
+        """At once, also in the middle of a registration: asked twice it waits for nobody."""
         phone.say("quit")
-        phone.end(how=None)
+        phone.end()
 
     def nothing_left(self):
         self.bed.until(lambda: kernel.sa_count(self.bed.pcscf_host) == 0, "all SAs are gone",
@@ -190,7 +191,7 @@ class Failures:
 
     def behind_nat(self):
         self.bed.map_ports({})
-        with self.failed_phone(7, "--mod", "trans", host=self.bed.homes[1], address="10.0.1.2"):
+        with self.phone(7, "--mod", "trans", host=self.bed.homes[1], address="10.0.1.2"):
             answer = self.named("a phone behind a NAT without UDP-enc-tun", self.who(7),
                                 "nat_without_udp_enc_tun")
         self.bed.in_nat("nft", "delete table ip nat")  # the other phones are not behind it
@@ -229,7 +230,7 @@ class Failures:
         Control(self.bed.control_path).call("daemon.audit")
         self.named("and when the audit has found it", self.who(9), "deleted_by_another",
                    "before its end")
-        phone.end()
+        self.leave(phone)
 
     def no_spi(self):
         """With a daemon of its own."""
