@@ -1245,6 +1245,11 @@ static void a_list_of_one_identity_or_address_has_pages(void **state)
 		assert_string_not_equal(
 			text_of(json_array_get(json_object_get(result, "sets"), 0), "set"), first);
 	}
+	/* others, that come behind them, are not looked at */
+	assert_true(json_is_null(json_object_get(
+		call("sa.list", "{\"ue\":\"198.51.100.6\",\"limit\":1}"), "next")));
+	assert_true(json_is_null(
+		json_object_get(call("sa.list", "{\"impi\":\"a@x\",\"limit\":2}"), "next")));
 }
 
 static void a_list_is_read_page_by_page(void **state)
