@@ -168,11 +168,12 @@ static void remove_flows(struct sa_set *set, size_t count)
 static int add_flows(struct sa_set *set)
 {
 	struct sa_flow_key keys[SA_SET_MAX_FLOWS];
+	const size_t count = flow_keys(set, keys);
 
-	set->flow_count = flow_keys(set, keys);
-	set->flows = calloc(set->flow_count, sizeof(*set->flows));
+	set->flows = calloc(count, sizeof(*set->flows));
 	if (!set->flows)
 		return -ENOMEM;
+	set->flow_count = count;
 	for (size_t i = 0; i < set->flow_count; i++) {
 		set->flows[i].key = keys[i];
 		set->flows[i].set = set;
