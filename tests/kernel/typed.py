@@ -222,6 +222,7 @@ class Test:
         self.tap = tap
         self.examples = Examples()
         self.shell = Shell(bed, bed.pcscf_host)
+        self.daemon = None
 
     def types(self, where, start, shell=None, unlike=None):
         """One example; returns what it printed. @unlike: how what is printed may differ."""
@@ -444,7 +445,9 @@ def main():
             test.run()
         except (lab.Failure, OSError, LookupError, ValueError) as error:
             tap.ok(False, "the test runs to its end", error,
-                   *(lab.line_of(event)[:300] for event in bed.events[-10:]))
+                   *(lab.line_of(event)[:300] for event in bed.events[-10:]),
+                   bed.front_end.errors()[-1500:] if bed.front_end else "",
+                   test.daemon.said[-1500:] if test.daemon else "")
         test.shell.close()
     return tap.finish()
 
