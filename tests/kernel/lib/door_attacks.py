@@ -124,12 +124,12 @@ class Peer:
         self.socket.settimeout(30)
 
     def all(self):
-        """Until the daemon closes."""
+        """Until the daemon closes, or has nothing to say for long."""
         found = b""
         try:
             while data := self.socket.recv(65536):
                 found += data
-        except ConnectionResetError:
+        except (ConnectionResetError, TimeoutError):
             pass
         return found
 
