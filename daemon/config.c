@@ -470,7 +470,7 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_STR("user", "", CFGF_NONE),
 	CFG_STR("log-level", "info", CFGF_NONE),
 	CFG_STR("log-identity", "plain", CFGF_NONE),
-	CFG_INT_CB("log-limit", 100, CFGF_NONE, decimal),
+	CFG_INT_CB("log-limit", 1000, CFGF_NONE, decimal),
 	CFG_STR("allow-key-export", "off", CFGF_NONE),
 	CFG_STR("state-dir", CONFIG_DEFAULT_STATE, CFGF_NONE),
 	CFG_INT_CB("max-sets", 100000, CFGF_NONE, decimal),
