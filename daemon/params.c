@@ -343,7 +343,7 @@ struct ip_addr param_place(const struct json_node *params, const char *name, uin
 char *base64_decode(struct span s, size_t *ret_bytes)
 {
 	const size_t digits = base64_digits(s);
-	char *bytes = malloc(s.n), *to = bytes;
+	char *bytes = malloc(s.n + 1), *to = bytes;
 	unsigned bits = 0, value = 0;
 
 	for (size_t i = 0; bytes && i < digits; i++) {

@@ -208,7 +208,7 @@ static int read_one(struct reader *r, struct names *names, uint32_t count, unsig
 static int read_members(struct reader *r, uint32_t parent, unsigned int depth, struct names *names)
 {
 	const char close = names ? '}' : ']';
-	uint32_t count = 0, last = 0, child;
+	uint32_t count = 0, last = 0, child = 0;
 
 	skip_space(r);
 	if (*r->p == close) {
@@ -290,8 +290,8 @@ static int read_number(struct reader *r, uint32_t *ret)
 
 static int read_text(struct reader *r, uint32_t *ret)
 {
-	const char *text;
-	uint32_t n;
+	const char *text = NULL;
+	uint32_t n = 0;
 
 	if (read_string(r, &text, &n) < 0 || new_node(r, NODE_TEXT, ret) < 0)
 		return r->err;
