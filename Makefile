@@ -213,10 +213,8 @@ unit: test-deps
 	$(Q)$(MAKE) units
 	$(RUN) --begin $(UNIT_PROGRAMS) --summary
 
-# tests/kernel/upgrade.sh needs the packages. In `test` tests/package.py makes them.
 kernel: test-deps
 	$(Q)$(MAKE) ktests
-	$(Q)ls $(BUILD)/deb/secagreed_*.deb >/dev/null 2>&1 || $(MAKE) deb
 	$(RUN) --begin --vm "$(VM)" $(KERNEL_PROGRAMS) --summary
 
 fuzz test: export FUZZ_DIR := $(BUILD)/fuzz

@@ -45,7 +45,7 @@ REALM = "ims.mnc001.mcc001.3gppnetwork.org"
 IMPI = f"001010000000001@{REALM}"
 MARK = "typed-until-here"
 
-LATER = ("export-keys", "doctor")  # of secagreectl: what needs more than a set
+LATER = ("export-keys", "doctor", "top\n")  # of secagreectl: not with a set alone, or without end
 
 # What is typed by another test, or does what that test is about.
 ELSEWHERE = {
@@ -281,10 +281,14 @@ class Test:
     def look(self):
         """With a set to look at: whatever secagreectl can say of it."""
         for where, _, command, _ in list(self.examples.left):
-            if command.startswith("secagreectl ") and command.split()[1] not in LATER:
+            if command.startswith("secagreectl ") and f"{command}\n".split(" ", 2)[1] not in LATER:
                 said = self.types(where, command, unlike=UNLIKE.get(command.split()[1]))
                 if "--impi" in command:
                     self.tap.ok("001010000000001@ims.example" in said, "it lists the set", said)
+        command, _ = self.examples.take("README.md", "secagreectl top")
+        top, said = self.shell.leave(command, r"\d+ .*\n")
+        top.end()
+        self.tap.ok(True, "README.md: secagreectl top")
 
     def python(self):
         path = os.path.join(self.bed.home_directory, "register.py")
