@@ -13,18 +13,6 @@
 
 #include "daemon/agreement_json.h"
 
-static const char offer[] = "tls;q=0.1;flag;x=\"Y\", "
-			    "ipsec-3gpp;alg=hmac-sha-1-96;spi-c=1001;spi-s=1002;port-c=5;port-s=6, "
-			    "ipsec-3gpp;alg=wow;spi-c=1001;spi-s=1002;port-c=5;port-s=6";
-
-static void read_offer(struct agreement *ret)
-{
-	const struct span line = span_of(offer);
-	struct sec_error error;
-
-	assert_int_equal(agreement_read(SEC_CLIENT, &line, 1, ret, &error), 0);
-}
-
 static struct json_out out;
 
 static void assert_written(const char *wanted)
