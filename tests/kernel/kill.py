@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The daemon is killed at each system call that changes anything of a registration, a
 re-registration, an extension, a use, a failure and a release in turn, and at every fourth one of its
-own start, and started again. Each time the kernel holds exactly the SAs of the sets that the daemon lists, for as
-long as it says, the policies that it needs and what strangers put there; the operation has happened
-wholly or not at all; done again, it gets the answer that it should; and no set that it does not
-concern has changed. TAP.
+own start, and started again. Each time the kernel holds exactly the SAs of the sets that the daemon
+lists, for as long as it says, the policies that it needs and what strangers put there; the operation
+has happened wholly or not at all; done again, it gets the answer that it should; and no set that it
+does not concern has changed. TAP.
 
     SECAGREE_KILL_ALL     1: at each system call, also those that change nothing
     SECAGREE_KILL_FIRST   the first call, 1 by default
@@ -31,6 +31,7 @@ from tap import Tap  # noqa: E402
 KILLAT = os.path.join(lab.BUILD, "kernel/killat")
 ALL = ["all"] * int(os.environ.get("SECAGREE_KILL_ALL", 0))
 STEP = int(os.environ.get("SECAGREE_KILL_STEP", 1))
+MOST_CALLS = 1000  # of one operation: it has some dozens
 START_STEP = 1 if ALL else 4 * STEP  # a start does much that is the same
 # one with our mark, and a guard's selector
 ORPHAN = ("src 192.0.2.78 dst 192.0.2.1 proto esp spi 0x78 reqid 33203 mode transport "
