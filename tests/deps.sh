@@ -36,13 +36,11 @@ dpkg-dev
 # home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2. nftables,
 # conntrack: a real NAT. kamailio: the P-CSCF of tests/e2e; -redis-modules (ndb_redis),
 # -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads.
-# adduser: the README has it.
 # strongswan-charon, strongswan-swanctl, tshark, sip-tester: an IKE daemon, a reader of ESP and a
 # phone (SIPp) that others have written. prometheus: promtool, which reads metrics, rules and
 # queries as a server does.
 # zsh: completion is tried in it, as in bash.
 test='
-adduser
 busybox-static
 clang
 clang-tidy

@@ -47,11 +47,17 @@ MARK = "typed-until-here"
 
 LATER = ("export-keys", "doctor", "top\n")  # of secagreectl: not with a set alone, or without end
 
-# What is typed by another test, or does what that test is about.
+# What another test types, or is about; and what is typed here in another page's words.
 ELSEWHERE = {
     "make ": "tests/run, .ci/run", "apt install": "tests/package.py",
-    "systemctl enable": "conf/debian/tests/service", "sysctl ": "tests/kernel/doctor.py",
-    "journalctl ": "tests/cli/log.py",
+    "systemctl enable": "conf/debian/tests/service", "journalctl ": "tests/cli/log.py",
+    "secagreectl export-keys": "tests/e2e/wireshark.py", "tshark ": "tests/e2e/wireshark.py",
+    "secagreectl doctor": "tests/kernel/doctor.py", "secagreectl top": "tests/cli/operate.py",
+    "secagreed --flush": "tests/kernel/strangers.py",
+    "secagreed --check-config": "tests/doc/documentation.py",
+    "install -d /run/secagreed": "secagreed.8", "secagreed --foreground": "secagreed.8",
+    "adduser kamailio": "tests/e2e/kamailio.py", "cp conf/kamailio": "tests/e2e/kamailio.py",
+    "sysctl ": "tests/kernel/doctor.py",
     "nft ": "tests/kernel/look.py", "tcpdump ": "tests/kernel/look.py",
 }
 
@@ -285,10 +291,6 @@ class Test:
                 said = self.types(where, command, unlike=UNLIKE.get(command.split()[1]))
                 if "--impi" in command:
                     self.tap.ok("001010000000001@ims.example" in said, "it lists the set", said)
-        command, _ = self.examples.take("README.md", "secagreectl top")
-        top, said = self.shell.leave(command, r"\d+ .*\n")
-        top.end()
-        self.tap.ok(True, "README.md: secagreectl top")
 
     def python(self):
         path = os.path.join(self.bed.home_directory, "register.py")
@@ -332,50 +334,6 @@ class Test:
         self.tap.ok(phone.end() == 0, "it leaves when it is told to")
         shell.close()
 
-    def tshark(self):
-        """Keys first, as the page has it; then the phone that is there says something."""
-        shell = Shell(self.bed, self.bed.phone_host)
-        phone, _ = shell.leave("secagree-ue --pcscf 192.0.2.1 --config alice.conf",
-                               r"(?m)^registered")
-        self.types("secagreectl.8", "secagreectl export-keys")
-        command, _ = self.examples.take("secagreectl.8", "tshark")
-        tshark, _ = self.shell.leave(command, "Capturing on")
-        mark = self.bed.front_end.say("options udp")
-        self.bed.wait("pcscf", "answered", since=mark, unless=("error",))
-        tshark.until("(?s)OPTIONS sip:.* 200 OK")
-        self.tap.ok(True, "secagreectl.8: tshark shows the request and its answer")
-        tshark.end()
-        phone.end()
-        shell.close()
-
-    def kamailio_may_call(self):
-        self.types("secagreed.8", "adduser kamailio")
-        self.examples.take("README.md", "adduser kamailio")
-        self.examples.take("README.md", "adduser kamailio")
-        status, said = self.shell.type("runuser -u kamailio -- secagreectl version")
-        self.tap.ok(status == 0, "then Kamailio may use the control socket", said)
-        self.types("README.md", "cp conf/kamailio")
-        status, said = self.shell.type("kamailio -c")
-        self.tap.ok(status == 0, "and Kamailio finds no fault in the configuration", said)
-
-    def stop(self):
-        self.tap.ok(self.daemon.end() == 0, "the daemon stops cleanly")
-        self.types("secagreed.8", "secagreed --flush")
-        self.tap.ok(not kernel.policies(self.bed.pcscf_host), "and --flush leaves nothing")
-
-    def by_the_readme(self):
-        """The same without packages and without systemd."""
-        shutil.rmtree("/run/secagreed")
-        self.types("README.md", "secagreed --check-config")
-        self.types("README.md", "install -d /run/secagreed")
-        command, _ = self.examples.take("README.md", "secagreed --foreground")
-        daemon, _ = self.shell.leave(command, "event=started")
-        command, _ = self.examples.take("README.md", "secagreectl doctor")
-        status, said = self.shell.type(command)
-        self.tap.ok(status in (0, 1) and said.count("\n") >= 5, "README.md: secagreectl doctor",
-                    status, said)
-        self.tap.ok(daemon.end() == 0, "README.md: secagreed --foreground")
-
     def run(self):
         self.start()
         self.lives()
@@ -383,11 +341,7 @@ class Test:
         self.bed.start_front_end()
         self.phone()
         self.phone_behind_nat()
-        self.tshark()
-        self.bed.front_end.end()
-        self.kamailio_may_call()
-        self.stop()
-        self.by_the_readme()
+        self.tap.ok(self.daemon.end() == 0, "the daemon stops cleanly")
         untyped = self.examples.untyped()
         self.tap.ok(not untyped, "no example is left that nobody types", *untyped)
 
