@@ -50,7 +50,7 @@
  * pages), and for each change beside the record (a leaf, what it is split into, and those above). */
 #define PAGES_PER_COMMIT 32
 #define PAGES_PER_CHANGE 8
-#define ROOM_STEP_BYTES  (1u << 20)
+#define ROOM_STEP_BYTES  (64u << 10)
 
 /* The first byte of a key. */
 enum kind {
