@@ -391,6 +391,8 @@ def monitor():
         T.ok(" set-state set=%s " % made in lines[2] and " to=gone " in lines[2],
              "monitor: a set goes", lines[2])
         daemon.process.send_signal(signal.SIGUSR1)
+        while door.json("event.list", limit=0)["result"]["last"] < 3 + BURST:
+            pass
         with subprocess.Popen([CTL, "--socket", daemon.control, "--json", "monitor", "--since",
                                "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as program:
