@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Loaded into the daemon (LD_PRELOAD) this makes one thing fail, once: the Nth message to the
- * kernel's XFRM, the answers to the Nth datagram of them, the Nth write to the store, the Nth new
+ * kernel's XFRM, the answers to the Nth datagram of them, the Nth step of a change of the store, the Nth new
  * connection. What is to fail stands in the file that $SECAGREE_REFUSE names, which the test and the
  * daemon map; refuse.py has the same words.
  *
@@ -13,13 +13,13 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/xfrm.h>
+#include <lmdb.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #pragma GCC visibility push(default) /* of the names that it stands in for */
@@ -48,8 +48,11 @@ static struct {
 
 static ssize_t (*real_sendmsg)(int, const struct msghdr *, int);
 static ssize_t (*real_recvmsg)(int, struct msghdr *, int);
-static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
-static ssize_t (*real_pwritev)(int, const struct iovec *, int, off_t);
+static int (*real_fallocate)(int, off_t, off_t);
+static int (*real_put)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *, unsigned);
+static int (*real_del)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *);
+static int (*real_commit)(MDB_txn *);
+static void (*real_abort)(MDB_txn *);
 static int (*real_accept4)(int, struct sockaddr *, socklen_t *, int);
 
 static void *next(const char *name)
@@ -71,8 +74,11 @@ __attribute__((constructor)) static void load(void)
 	order = at == MAP_FAILED ? NULL : at;
 	real_sendmsg = next("sendmsg");
 	real_recvmsg = next("recvmsg");
-	real_pwrite = next("pwrite");
-	real_pwritev = next("pwritev");
+	real_fallocate = next("posix_fallocate");
+	real_put = next("mdb_put");
+	real_del = next("mdb_del");
+	real_commit = next("mdb_txn_commit");
+	real_abort = next("mdb_txn_abort");
 	real_accept4 = next("accept4");
 }
 
@@ -180,30 +186,28 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return -1;
 }
 
-ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
+/* The store writes where it maps its file: what can fail is taking room, a change, the commit. */
+int posix_fallocate(int fd, off_t at, off_t n)
+{
+	return refuses(REFUSE_WRITE) ? order->error : real_fallocate(fd, at, n);
+}
+
+int mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned flags)
+{
+	return refuses(REFUSE_WRITE) ? order->error : real_put(txn, dbi, key, data, flags);
+}
+
+int mdb_del(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data)
+{
+	return refuses(REFUSE_WRITE) ? order->error : real_del(txn, dbi, key, data);
+}
+
+int mdb_txn_commit(MDB_txn *txn)
 {
 	if (!refuses(REFUSE_WRITE))
-		return real_pwrite(fd, buf, n, at);
-	errno = order->error;
-	return -1;
-}
-
-ssize_t pwrite64(int fd, const void *buf, size_t n, off_t at)
-{
-	return pwrite(fd, buf, n, at);
-}
-
-ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t at)
-{
-	if (!refuses(REFUSE_WRITE))
-		return real_pwritev(fd, iov, count, at);
-	errno = order->error;
-	return -1;
-}
-
-ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t at)
-{
-	return pwritev(fd, iov, count, at);
+		return real_commit(txn);
+	real_abort(txn); /* a commit that fails has freed it, too */
+	return order->error;
 }
 
 int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)

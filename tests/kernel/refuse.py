@@ -160,7 +160,7 @@ def run(bed, tap):
     count = refuse.each(shared, ANSWERS, [0]) + refuse.each(nat, ANSWERS, [0])
     tap.ok(count > 10, f"the answers to each of {count} datagrams are lost", count)
     count = refuse.each(shared, WRITE, [errno.ENOSPC])
-    tap.ok(count > 5, f"no room for each of {count} writes to the store", count)
+    tap.ok(count > 5, f"no room at each of {count} steps of the store", count)
     tap.ok(refuse.connection(), "a caller waits until there is a descriptor for him")
 
 

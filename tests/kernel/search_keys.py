@@ -88,6 +88,20 @@ def find(data, wanted, where):
             if form in data]
 
 
+def contents(path):
+    """What is in a file, without its holes: the store's has room for all sets that there may be."""
+    with open(path, "rb") as file:
+        end = os.fstat(file.fileno()).st_size
+        begin = hole = 0
+        while hole < end:
+            try:
+                begin = os.lseek(file.fileno(), hole, os.SEEK_DATA)
+            except OSError:
+                return
+            hole = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            yield os.pread(file.fileno(), hole - begin, begin)
+
+
 def memory(pid):
     """(where, bytes) of all that can be read."""
     with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
@@ -95,8 +109,8 @@ def memory(pid):
         for line in maps:
             begin, end, rights, name = re.match(
                 r"(\w+)-(\w+) (\S+) \S+ \S+ \S+\s*(.*)", line).groups()
-            if rights[0] != "r" or name.startswith("[v"):
-                continue
+            if rights[0] != "r" or name.startswith("[v") or "s" in rights and "/" in name:
+                continue  # a shared mapping is its file, which is looked at as one
             mem.seek(int(begin, 16))
             yield f"{name or 'a mapping'} {rights}", mem.read(int(end, 16) - int(begin, 16))
 
@@ -198,8 +212,7 @@ class Test:
         found += find(self.bed.daemon.errors().encode(), wanted, "the log")
         for path in glob.glob(f"{self.bed.directory}/**", recursive=True):
             if os.path.isfile(path):
-                with open(path, "rb") as file:
-                    found += find(file.read(), wanted, path)
+                found += [one for data in contents(path) for one in find(data, wanted, path)]
         for sentence in self.what_is_told():
             found += find(sentence, wanted, "an answer")
         return found

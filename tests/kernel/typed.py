@@ -45,7 +45,7 @@ REALM = "ims.mnc001.mcc001.3gppnetwork.org"
 IMPI = f"001010000000001@{REALM}"
 MARK = "typed-until-here"
 
-LATER = ("export-keys", "doctor", "top\n")  # of secagreectl: not with a set alone, or without end
+LATER = ("export-keys", "doctor\n", "top\n")  # of secagreectl: not with a set alone, or without end
 
 # What another test types, or is about; and what is typed here in another page's words.
 ELSEWHERE = {

@@ -167,8 +167,12 @@ class Model:
                    f"{event}: port_pc is that of {one}")
 
     def on_repeat(self, event, result, error):
-        """The same request once more: the same set while it waits, else a new one."""
-        one = self.sets.get(event["as"])
+        """The same request once more: the same set while it waits, else a new one. Nobody asks over
+        a set that has ended."""
+        one, over = self.sets.get(event["as"]), self.sets.get(event.get("over"))
+        if error == "unknown_set" and event.get("over") is not None \
+                and (over is None or not self.certain(over)):
+            return
         if one and one.state == "temporary" and self.certain(one):
             demand(not error and result["set"] == one.id
                    and result["security_server"] == one.server,
