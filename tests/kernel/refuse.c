@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Loaded into the daemon (LD_PRELOAD) this makes one thing fail, once: the Nth message to the
- * kernel's XFRM, the answers to the Nth datagram of them, the Nth step of a change of the store, the Nth new
- * connection. What is to fail stands in the file that $SECAGREE_REFUSE names, which the test and the
- * daemon map; refuse.py has the same words.
+ * kernel's XFRM, the answers to the Nth datagram of them, the Nth step of a change of the store, the
+ * Nth new connection. What is to fail stands in the file that $SECAGREE_REFUSE names, which the test
+ * and the daemon map; refuse.py has the same words.
  *
  * The kernel never sees a message that is refused: it becomes one that the kernel passes over, and
  * the answer is made here. What else is in its datagram is done.
