@@ -370,7 +370,11 @@ def end(soak, tap):
     lost, stolen = soak.reported_as_lost(), soak.known.stolen.keys()
     print(f"# {len(stolen)} sets lost an SA to a stranger, {len(lost)} were reported lost",
           flush=True)
-    tap.ok(lost <= stolen, "no registered phone lost its SAs but by a stranger", lost - stolen)
+    # A phone that asks for a set that is lost is told so at once: Soak.step(). A set that ended when
+    # the daemon was killed over it may be reported, too.
+    registered = {phone.current.id for phone in soak.phones if phone.current}
+    tap.ok(not (lost - stolen) & registered, "no registered phone lost its SAs but by a stranger",
+           lost - stolen)
     unseen = stolen - lost - soak.ended_by_phone
     tap.ok(not unseen, "and each of these is reported", unseen)
     soak.hold()
