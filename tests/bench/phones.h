@@ -34,7 +34,8 @@ struct phone {
 /* How they are made. */
 struct phones {
 	enum phone_addresses addresses;
-	bool counting_spis; /* the phone's and ours; else all over 32 bits */
+	bool counting_spis;  /* the phone's and ours; else all over 32 bits */
+	uint32_t generation; /* 1, 2...: the same phones register anew, with other SPIs and ports */
 };
 
 /* "counting", "random" or "nat"; -EINVAL. */
@@ -50,7 +51,7 @@ struct config_listener bench_listener(void);
 void phone_plan(const struct phone *phone, const struct config_listener *listener,
 		struct plan *ret);
 
-/* One line of JSON for the driver: how long @count took, and what each of them took.
+/* One line of JSON for the driver: how long @count took, and what each of them took, with the worst.
  * @latency_ns is sorted; NULL: not known. */
 void report(const char *what, size_t count, double seconds, uint64_t *latency_ns);
 
