@@ -60,7 +60,7 @@ def _daemon(results, turn, addresses, sizes):
 
 
 def measure(results, rounds, scale):
-    for turn in range(min(rounds, 2)):
+    for turn in range(max(rounds // 2, 1)):
         for addresses in ADDRESSES:
             sizes = _sizes(scale, shorter=addresses == "nat")
             _alone(results, turn, addresses, sizes)

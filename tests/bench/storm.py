@@ -14,7 +14,7 @@ from results import table
 from stage import Daemon, Host, program, settle
 
 PART = "storm"
-PHONES = 1500
+PHONES = 1000
 WATCHERS = 20  # phones of the client that looks on
 WATCHER_FIRST = 8000000
 RATE = 100
