@@ -9,7 +9,7 @@
 # make fuzz        libFuzzer with clang, FUZZ_S=60 seconds for each target; findings in build/fuzz
 # make bench       what it costs against the kernel alone (root); BENCH_SCALE=10 times as many phones,
 #                  BENCH_ROUNDS=5, ARGS="restart storm" for parts (registration, latency,
-#                  growth, restart, storm, datapath); CSV and SVG in build/bench/out
+#                  growth, restart, storm, datapath, kamailio); CSV and SVG in build/bench/out
 # make install     DESTDIR= PREFIX= LIBDIR= UNITDIR= ZSHDIR=
 # make deb         Debian packages in build/deb/
 # make clean
