@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Does a registration cost more when many are there already? Time, and memory of the daemon for each
-of those that came since the last size; with the first come tables and the ring of events.
+"""Does a registration cost more when many are there already? Time, and memory of the daemon for
+each of those that came since the last size; with the first come tables and the ring of events.
 
 "Counting": phone addresses and SPIs count up together. "nat": all phones behind one address, each
 with policies of its own. "kamailio": the messages of its ims_ipsec_pcscf. The last two grow in the
@@ -99,7 +99,8 @@ def show(results):
 def plots(results):
     lines = []
     for addresses in ADDRESSES:
-        for subject in (f"secagreed, {addresses}", f"kernel, {addresses}", f"kamailio, {addresses}"):
+        for who in ("secagreed", "kernel", "kamailio"):
+            subject = f"{who}, {addresses}"
             sizes = _sizes_seen(results, subject)
             if sizes:
                 lines.append((subject, [(size, 1e6 * results.median(PART, subject, str(size)))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian's Kamailio with its ims_ipsec_pcscf beside us: what do SAs add to a REGISTER and its 401?
 
-The whole of SIP is measured twice, with and without the module's work; the difference is what sa.offer
-takes here. One phone after the other, because the module has a port, and Kamailio then a process, for
-each phone. The phones and the home network are this program.
+The whole of SIP is measured twice, with and without the module's work; the difference is what
+sa.offer takes here. One phone after the other, and few of them, because the module has a port, and
+Kamailio then a process, for each phone. The phones and the home network are this program.
 """
 
 import contextlib
@@ -99,7 +99,8 @@ class Proxy:
         with self.host.inside():
             phone = _bound(ue, PHONE_PORT)
         with contextlib.closing(phone):
-            message = _wire(REGISTER.format(n=n, ue=ue, port=PHONE_PORT, spi_c=0x51000000 + 7919 * n,
+            message = _wire(REGISTER.format(n=n, ue=ue, port=PHONE_PORT,
+                                            spi_c=0x51000000 + 7919 * n,
                                             spi_s=0x71000000 + 6301 * n))
             start = time.monotonic()
             phone.sendto(message, (PCSCF, SIP_PORT))

@@ -17,7 +17,7 @@
  * so that waiting in a queue shows. An answer that is an error ends the program.
  *
  * --times: so often for each phone, for steps that may be repeated; SIGTERM ends that early, with a
- * report. --end-at, on the monotonic clock: all sets that are confirmed end in the second before it.
+ * report. --end-at, on the monotonic clock: sets that are confirmed end in the second before it.
  * --generation: the same phones with other SPIs and ports than those of generation 0.
  *
  * One thread: the daemon has one too, and this one does less for each request.

@@ -51,7 +51,7 @@ struct config_listener bench_listener(void);
 void phone_plan(const struct phone *phone, const struct config_listener *listener,
 		struct plan *ret);
 
-/* One line of JSON for the driver: how long @count took, and what each of them took, with the worst.
+/* One line of JSON for the driver: how long @count took, and what each of them took.
  * @latency_ns is sorted; NULL: not known. */
 void report(const char *what, size_t count, double seconds, uint64_t *latency_ns);
 

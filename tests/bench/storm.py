@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""All phones at once: their sets end in the same second, or a SIP server was restarted and all of them
-register anew. How long does that take, against the kernel alone, and does another client, which asks
-sa.check at a steady rate, still get its answers? What it waits counts from when a call was due.
+"""All phones at once: their sets end in the same second, or a SIP server was restarted and all of
+them register anew. How long does that take, against the kernel alone, and does another client, which
+asks sa.check at a steady rate, still get its answers? What it waits counts from when a call was due.
 """
 
 import json
