@@ -8,7 +8,8 @@
 # make kernel      kernel tests, in namespaces here or in a throw-away VM (root); KERNEL=6.12 too
 # make fuzz        libFuzzer with clang, FUZZ_S=60 seconds for each target; findings in build/fuzz
 # make bench       what it costs against the kernel alone (root); BENCH_SCALE=10 times as many phones,
-#                  BENCH_ROUNDS=5, ARGS="registration growth" for parts; CSV and SVG in build/bench/out
+#                  BENCH_ROUNDS=5, ARGS="restart storm" for parts (registration, latency,
+#                  growth, restart, storm, datapath, kamailio); CSV and SVG in build/bench/out
 # make install     DESTDIR= PREFIX= LIBDIR= UNITDIR= ZSHDIR=
 # make deb         Debian packages in build/deb/
 # make clean

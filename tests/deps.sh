@@ -35,7 +35,8 @@ dpkg-dev
 # tests: qemu-system-x86, busybox-static, cpio, kmod, xz-utils. python3-cryptography: AES for the
 # home network of the demo. curl, redis-tools (redis-cli): clients of HTTP and of RESP2. nftables,
 # conntrack: a real NAT. kamailio: the P-CSCF of tests/e2e; -redis-modules (ndb_redis),
-# -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads.
+# -extra-modules (jansson) and -lua-modules (app_lua) is what conf/kamailio loads;
+# -ims-modules (ims_ipsec_pcscf) is what tests/bench measures beside us.
 # strongswan-charon, strongswan-swanctl, tshark, sip-tester: an IKE daemon, a reader of ESP and a
 # phone (SIPp) that others have written. prometheus: promtool, which reads metrics, rules and
 # queries as a server does.
@@ -53,6 +54,7 @@ iproute2
 jq
 kamailio
 kamailio-extra-modules
+kamailio-ims-modules
 kamailio-lua-modules
 kamailio-redis-modules
 kmod

@@ -65,10 +65,26 @@ static int write_use(const struct callers *c, uint32_t n, char *buf, size_t cap)
 			c->phone[n].ue.port_c);
 }
 
-static int write_lifetime(const struct callers *c, uint32_t n, char *buf, size_t cap)
+static int write_lifetime(const struct callers *c, uint32_t n, uint64_t expires_s, char *buf,
+			  size_t cap)
 {
-	return snprintf(buf, cap, "\"set\":\"%016" PRIx64 "\",\"expires\":3600",
-			c->phone[n].set);
+	const uint64_t now = now_ns();
+
+	if (c->end_ns)
+		expires_s = c->end_ns > now ? (c->end_ns - now) / 1000000000 : 0;
+	return snprintf(buf, cap, "\"set\":\"%016" PRIx64 "\",\"expires\":%" PRIu64,
+			c->phone[n].set, expires_s);
+}
+
+static int write_confirm(const struct callers *c, uint32_t n, char *buf, size_t cap)
+{
+	return write_lifetime(c, n, 3600, buf, cap);
+}
+
+/* Longer than before, or the kernel would not be asked. */
+static int write_extend(const struct callers *c, uint32_t n, char *buf, size_t cap)
+{
+	return write_lifetime(c, n, 7200, buf, cap);
 }
 
 static int write_set(const struct callers *c, uint32_t n, char *buf, size_t cap)
@@ -78,8 +94,8 @@ static int write_set(const struct callers *c, uint32_t n, char *buf, size_t cap)
 
 static const struct call CALLS[] = {
 	{"offer", "sa.offer", write_offer},       {"check", "sa.check", write_check},
-	{"use", "sa.check", write_use},           {"confirm", "sa.confirm", write_lifetime},
-	{"extend", "sa.extend", write_lifetime},  {"route", "sa.route", write_set},
+	{"use", "sa.check", write_use},           {"confirm", "sa.confirm", write_confirm},
+	{"extend", "sa.extend", write_extend},    {"route", "sa.route", write_set},
 	{"release", "sa.release", write_set},
 };
 

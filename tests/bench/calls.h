@@ -12,6 +12,7 @@
 struct callers {
 	struct phones how;
 	uint32_t first; /* phone[0] has this number */
+	uint64_t end_ns; /* when the sets shall be over, all in the second before it; 0: in an hour */
 	struct phone *phone;
 	char (*list)[CALL_LIST_BYTES]; /* what each was offered */
 };

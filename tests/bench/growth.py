@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Does a registration cost more when many are there already? Time, and memory of the daemon for each
-of those that came since the last size; with the first come tables and the ring of events.
+"""Does a registration cost more when many are there already? Time, and memory of the daemon for
+each of those that came since the last size; with the first come tables and the ring of events.
+
+"Counting": phone addresses and SPIs count up together. "nat": all phones behind one address, each
+with policies of its own. "kamailio": the messages of its ims_ipsec_pcscf. The last two grow in the
+kernel, so they go less far.
 """
 
 from results import table
@@ -9,20 +13,23 @@ from stage import Daemon, Host
 PART = "growth"
 SIZES = (500, 2000, 5000)
 WINDOW = 400
-ADDRESSES = ("counting", "random", "nat")
+ADDRESSES = {"counting": ("--addresses", "counting", "--spis", "counting"),
+             "random": ("--addresses", "random"),
+             "nat": ("--addresses", "nat")}
+SHORTER = 0.4
 NAT_MAX = 20000  # each phone behind the one address has two ports of it
 
 
-def _sizes(addresses, scale):
-    sizes = [int(size * scale) for size in SIZES]
-    return [size for size in sizes if addresses != "nat" or size <= NAT_MAX]
+def _sizes(scale, shorter=False):
+    sizes = [int(size * scale * (SHORTER if shorter else 1)) for size in SIZES]
+    return [size for size in sizes if not shorter or size <= NAT_MAX]
 
 
 def _fill(run, addresses, sizes):
     """Yields (size, the report of the last WINDOW phones) at each size."""
     there = 0
     for size in sizes:
-        options = ("--addresses", addresses, "--first")
+        options = (*ADDRESSES[addresses], "--first")
         if size - WINDOW > there:
             run(*options, there, "--phones", size - WINDOW - there)
             there = size - WINDOW
@@ -31,24 +38,35 @@ def _fill(run, addresses, sizes):
         yield size, report
 
 
+def _keep(results, subject, turn, size, report):
+    results.add(PART, subject, str(size), turn, report["seconds"] / report["count"])
+
+
+def _alone(results, turn, addresses, sizes, what="add", subject="kernel"):
+    with Host("kernel") as host:
+        for size, report in _fill(lambda *o: host.measure("kernel", *o, what), addresses, sizes):
+            _keep(results, f"{subject}, {addresses}", turn, size, report)
+
+
+def _daemon(results, turn, addresses, sizes):
+    with Host("pcscf") as host, Daemon(host) as daemon:
+        before, before_kib = 0, daemon.resident_kib()
+        for size, report in _fill(lambda *o: daemon.load("--in-flight", 64, *o, "offer"),
+                                  addresses, sizes):
+            _keep(results, f"secagreed, {addresses}", turn, size, report)
+            results.add(PART, f"memory, {addresses}", str(size), turn,
+                        (daemon.resident_kib() - before_kib) * 1024 / (size - before))
+            before, before_kib = size, daemon.resident_kib()
+
+
 def measure(results, rounds, scale):
-    for turn in range(min(rounds, 2)):
+    for turn in range(max(rounds // 2, 1)):
         for addresses in ADDRESSES:
-            sizes = _sizes(addresses, scale)
-            with Host("kernel") as host:
-                for size, report in _fill(lambda *o: host.measure("kernel", *o, "add"), addresses,
-                                          sizes):
-                    results.add(PART, f"kernel, {addresses}", str(size), turn,
-                                report["seconds"] / report["count"])
-            with Host("pcscf") as host, Daemon(host) as daemon:
-                before, before_kib = 0, daemon.resident_kib()
-                for size, report in _fill(
-                        lambda *o: daemon.load("--in-flight", 64, *o, "offer"), addresses, sizes):
-                    results.add(PART, f"secagreed, {addresses}", str(size), turn,
-                                report["seconds"] / report["count"])
-                    results.add(PART, f"memory, {addresses}", str(size), turn,
-                                (daemon.resident_kib() - before_kib) * 1024 / (size - before))
-                    before, before_kib = size, daemon.resident_kib()
+            sizes = _sizes(scale, shorter=addresses == "nat")
+            _alone(results, turn, addresses, sizes)
+            _daemon(results, turn, addresses, sizes)
+        for addresses in ("counting", "random"):
+            _alone(results, turn, addresses, _sizes(scale, shorter=True), "kamailio", "kamailio")
 
 
 def _sizes_seen(results, subject):
@@ -68,12 +86,23 @@ def show(results):
                          results.median(PART, f"memory, {addresses}", str(size))))
     table("One more registration, beside so many (microseconds; memory of the daemon in bytes)",
           ("", "kernel alone", "secagreed", "of the first", "memory a set"), rows)
+    rows = []
+    for subject in ("kamailio, counting", "kamailio, random"):
+        sizes = _sizes_seen(results, subject)
+        for size in sizes:
+            rows.append((f"{subject}, {size:,} sets",
+                         1e6 * results.median(PART, subject, str(size)),
+                         results.ratio_of(PART, subject, str(size), subject, str(sizes[0]))))
+    table("The same with another P-CSCF's messages", ("", "microseconds", "of the first"), rows)
 
 
 def plots(results):
     lines = []
     for addresses in ADDRESSES:
-        for subject in (f"secagreed, {addresses}", f"kernel, {addresses}"):
-            lines.append((subject, [(size, 1e6 * results.median(PART, subject, str(size)))
-                                    for size in _sizes_seen(results, subject)]))
+        for who in ("secagreed", "kernel", "kamailio"):
+            subject = f"{who}, {addresses}"
+            sizes = _sizes_seen(results, subject)
+            if sizes:
+                lines.append((subject, [(size, 1e6 * results.median(PART, subject, str(size)))
+                                        for size in sizes]))
     return [("growth", "Microseconds for one more registration, beside so many", "lines", lines)]

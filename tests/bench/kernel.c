@@ -11,11 +11,12 @@
  *	add     four NEWSA in one datagram with one ACK: what sa.offer sends
  *	change  four UPDSA in one datagram: sa.confirm and sa.extend
  *	refresh four NEWAE with a new add_time instead (no keys, no crypto)
+ *	ask     four GETAE: the counters that a NEWAE must repeat
  *	delete  four DELSA in one datagram: sa.release
  *	life    add, change, change, delete for one phone after the other
  *	own     add, with four policies for each phone in the same datagram
  *	kamailio  a new socket, eight times NEWSA and NEWPOLICY, one message a send, no ACK
- *	dump    one dump of all SAs
+ *	dump    one dump of all SAs, which are counted and not looked at
  *	batch   prints the SAs as commands for ip -batch instead
  *
  * Messages are prepared outside the measured time. An answer that is an error ends the program,
@@ -128,6 +129,12 @@ static void make_refresh(struct bench *b, const struct plan *plan, struct datagr
 	}
 }
 
+static void make_ask(struct bench *b, const struct plan *plan, struct datagram *d)
+{
+	for (size_t i = 0; i < plan->sa_count; i++)
+		keep(b, d, msg_get_counters(tail(d), XFRM_MSG_BYTES, &plan->sas[i].id));
+}
+
 /* SAs first: a policy of the phone's own would else be found by its packets without one. */
 static void make_delete(struct bench *b, const struct plan *plan, struct datagram *d)
 {
@@ -184,21 +191,42 @@ static void send_all(const struct netlink_port *port, const void *data, size_t b
 		die("send: %s", strerror(-err));
 }
 
+static const struct nlmsghdr *receive(const struct netlink_port *port, uint8_t *buf, size_t cap,
+				      size_t *ret_bytes)
+{
+	const int err = netlink_recv(port, buf, cap, ret_bytes);
+
+	if (err)
+		die("no answer: %s", strerror(-err));
+	return (const struct nlmsghdr *)(const void *)buf;
+}
+
 /* One read is enough: the first answer is an error, or the ACK of the last message. */
 static void send_and_wait(struct bench *b, const struct datagram *d)
 {
 	_Alignas(8) uint8_t answer[4096];
 	char why[128] = "";
-	size_t bytes = 0;
+	size_t bytes;
 	int err;
 
 	send_all(&b->port, d->data, d->bytes);
-	err = netlink_recv(&b->port, answer, sizeof(answer), &bytes);
-	if (!err)
-		err = netlink_verdict((const struct nlmsghdr *)(const void *)answer, why,
-				      sizeof(why));
+	err = netlink_verdict(receive(&b->port, answer, sizeof(answer), &bytes), why, sizeof(why));
 	if (err)
 		die("the kernel refuses: %s %s", strerror(-err), why);
+}
+
+/* Each question has its own answer. */
+static void send_and_read(struct bench *b, const struct datagram *d)
+{
+	_Alignas(8) uint8_t answer[4096];
+	size_t bytes;
+
+	send_all(&b->port, d->data, d->bytes);
+	for (size_t i = 0; i < d->count; i++) {
+		if (receive(&b->port, answer, sizeof(answer), &bytes)->nlmsg_type !=
+		    XFRM_MSG_NEWAE)
+			die("the kernel does not know an SA");
+	}
 }
 
 static void send_as_kamailio(struct bench *b, const struct datagram *d)
@@ -263,23 +291,33 @@ static double go_through(struct bench *b, const struct operation *op)
 	return seconds;
 }
 
-static int count_sa(const struct xfrm_dump_sa *sa, void *arg)
+/* Counts the SAs of a piece into @count; true: it was the last one. */
+static bool count_piece(const struct nlmsghdr *nlh, size_t bytes, size_t *count)
 {
-	(void)sa;
-	++*(size_t *)arg;
-	return 0;
+	int left = (int)bytes;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		if (nlh->nlmsg_type == NLMSG_ERROR)
+			die("the SAs cannot be dumped");
+		if (nlh->nlmsg_type == NLMSG_DONE)
+			return true;
+		++*count;
+	}
+	return false;
 }
 
 static void dump(struct bench *b)
 {
+	static _Alignas(8) uint8_t piece[XFRM_ANSWER_BYTES];
 	const uint64_t start = now_ns();
-	struct xfrm *xfrm;
-	size_t count = 0;
+	const struct nlmsghdr *nlh;
+	size_t count = 0, bytes;
 
-	(void)b;
-	if (xfrm_open(&xfrm) < 0 || xfrm_dump_sas(xfrm, count_sa, &count) < 0)
-		die("the SAs cannot be dumped");
-	xfrm_close(xfrm);
+	nlh = msg_start(piece, sizeof(piece), XFRM_MSG_GETSA, NLM_F_REQUEST | NLM_F_DUMP, "", 0);
+	send_all(&b->port, nlh, nlh->nlmsg_len);
+	do
+		nlh = receive(&b->port, piece, sizeof(piece), &bytes);
+	while (!count_piece(nlh, bytes, &count));
 	report("dump", count, (double)(now_ns() - start) / 1e9, NULL);
 }
 
@@ -313,6 +351,7 @@ static void run(struct bench *b, const char *name)
 		{"own", {make_add}, 1, send_and_wait},
 		{"change", {make_change}, 1, send_and_wait},
 		{"refresh", {make_refresh}, 1, send_and_wait},
+		{"ask", {make_ask}, 1, send_and_read},
 		{"delete", {make_delete}, 1, send_and_wait},
 		{"life", {make_add, make_change, make_change, make_delete}, 4, send_and_wait},
 		{"kamailio", {make_kamailio}, 1, send_as_kamailio},

@@ -3,7 +3,8 @@
  * A SIP front end that does nothing but call the daemon, as fast as it is allowed to.
  *
  *	load --socket PATH [--phones N] [--first N] [--addresses counting|random|nat]
- *	     [--clients N] [--in-flight N] [--rate N] [--answers FILE] STEPS...
+ *	     [--spis counting] [--generation N] [--clients N] [--in-flight N] [--rate N]
+ *	     [--times N] [--end-at SECONDS] [--answers FILE] STEPS...
  *
  * STEPS are methods joined by "+": each phone goes through them in order, and each STEPS is done
  * for all phones before the next and reports one line of JSON. Methods: offer, check, confirm,
@@ -15,6 +16,10 @@
  * leave at so many a second in all, and what they take counts from the moment when they were due,
  * so that waiting in a queue shows. An answer that is an error ends the program.
  *
+ * --times: so often for each phone, for steps that may be repeated; SIGTERM ends that early, with a
+ * report. --end-at, on the monotonic clock: sets that are confirmed end in the second before it.
+ * --generation: the same phones with other SPIs and ports than those of generation 0.
+ *
  * One thread: the daemon has one too, and this one does less for each request.
  */
 #include "tests/bench/calls.h"
@@ -22,6 +27,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +59,7 @@ struct client {
 struct load {
 	const char *socket_path, *answers_path;
 	struct callers callers;
-	uint32_t phones;
+	uint32_t phones, times;
 	size_t client_count, in_flight;
 	double rate;
 	struct client *clients;
@@ -61,11 +67,19 @@ struct load {
 	/* the steps under way */
 	const struct call *steps[MAX_STEPS];
 	size_t step_count;
-	uint32_t next, done;
+	uint32_t total, next, done;
 	uint64_t start_ns;
 	uint64_t *latency_ns;
 	size_t latencies;
 };
+
+static volatile sig_atomic_t enough;
+
+static void on_term(int number)
+{
+	(void)number;
+	enough = 1;
+}
 
 /* ---- requests ---- */
 
@@ -142,7 +156,7 @@ static uint64_t due_ns(const struct load *load)
 /* Begin with phones as far as the limits allow. */
 static void begin(struct load *load, struct client *c)
 {
-	while (load->next < load->phones && c->count < load->in_flight) {
+	while (load->next < load->total && c->count < load->in_flight) {
 		uint64_t since_ns = now_ns();
 
 		if (load->rate > 0) {
@@ -150,7 +164,7 @@ static void begin(struct load *load, struct client *c)
 				return;
 			since_ns = due_ns(load);
 		}
-		send_call(load, c, load->next++, 0, since_ns);
+		send_call(load, c, load->next++ % load->phones, 0, since_ns);
 	}
 }
 
@@ -165,13 +179,13 @@ static void wait_for(struct load *load, struct pollfd *polled)
 			.fd = load->clients[i].fd,
 			.events = (short)(POLLIN | (load->clients[i].out_bytes ? POLLOUT : 0)),
 		};
-	if (load->rate > 0 && load->next < load->phones) {
+	if (load->rate > 0 && load->next < load->total) {
 		const uint64_t now = now_ns(), due = due_ns(load);
 
 		limit = (struct timespec){.tv_nsec = due > now ? (long)(due - now) % 1000000000 : 0};
 	}
 	n = ppoll(polled, load->client_count, &limit, NULL);
-	if (n < 0 || (n == 0 && limit.tv_sec))
+	if ((n < 0 && errno != EINTR) || (n == 0 && limit.tv_sec))
 		die("no answer for %ld s", (long)limit.tv_sec);
 }
 
@@ -179,10 +193,11 @@ static void go_through(struct load *load)
 {
 	struct pollfd polled[MAX_CLIENTS];
 
+	load->total = load->phones * load->times;
 	load->next = load->done = 0;
 	load->latencies = 0;
 	load->start_ns = now_ns();
-	while (load->done < load->phones) {
+	while (load->done < load->total) {
 		for (size_t i = 0; i < load->client_count; i++) {
 			begin(load, &load->clients[i]);
 			if (load->clients[i].out_bytes)
@@ -193,6 +208,8 @@ static void go_through(struct load *load)
 			if (polled[i].revents)
 				read_answers(load, &load->clients[i]);
 		}
+		if (enough)
+			load->total = load->next;
 	}
 }
 
@@ -233,11 +250,15 @@ static void read_options(int argc, char **argv, struct load *load)
 		{"in-flight", required_argument, NULL, 'i'},
 		{"rate", required_argument, NULL, 'r'},
 		{"answers", required_argument, NULL, 'k'},
+		{"spis", required_argument, NULL, 'p'},
+		{"generation", required_argument, NULL, 'g'},
+		{"times", required_argument, NULL, 't'},
+		{"end-at", required_argument, NULL, 'e'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "s:n:f:a:c:i:r:k:", LONG, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:n:f:a:c:i:r:k:p:g:t:e:", LONG, NULL)) != -1) {
 		const unsigned long number = c == '?' ? 0 : strtoul(optarg, NULL, 10);
 
 		if (c == 's')
@@ -254,6 +275,14 @@ static void read_options(int argc, char **argv, struct load *load)
 			load->rate = (double)number;
 		else if (c == 'k')
 			load->answers_path = optarg;
+		else if (c == 'p')
+			load->callers.how.counting_spis = !strcmp(optarg, "counting");
+		else if (c == 'g')
+			load->callers.how.generation = (uint32_t)number;
+		else if (c == 't')
+			load->times = (uint32_t)number;
+		else if (c == 'e')
+			load->callers.end_ns = (uint64_t)(strtod(optarg, NULL) * 1e9);
 		else if (c != 'a' || phone_addresses_parse(optarg, &load->callers.how.addresses) < 0)
 			die("usage: see the head of tests/bench/load.c");
 	}
@@ -267,7 +296,8 @@ static void make_phones(struct load *load)
 	FILE *file = load->answers_path ? fopen(load->answers_path, "rb") : NULL;
 
 	load->clients = calloc(load->client_count, sizeof(*load->clients));
-	load->latency_ns = calloc(load->phones * MAX_STEPS, sizeof(*load->latency_ns));
+	load->latency_ns = calloc((size_t)load->phones * load->times * MAX_STEPS,
+				  sizeof(*load->latency_ns));
 	if (!load->clients || !load->latency_ns)
 		die("out of memory");
 	callers_make(&load->callers, load->phones);
@@ -291,11 +321,13 @@ static void keep_answers(const struct load *load)
 int main(int argc, char **argv)
 {
 	static struct load load = {.phones = 1000,
+				   .times = 1,
 				   .client_count = 1,
 				   .in_flight = 1,
 				   .callers = {.how = {.addresses = PHONES_RANDOM}}};
 
 	read_options(argc, argv, &load);
+	signal(SIGTERM, on_term);
 	make_phones(&load);
 	for (size_t i = 0; i < load.client_count; i++)
 		load.clients[i].fd = connect_to(load.socket_path);

@@ -71,16 +71,18 @@ static struct ip_addr address_of(enum phone_addresses how, uint32_t n)
 	return ipv4(NAT_ADDRESS);
 }
 
+/* The numbers of phones have 24 bits at most, their SPIs 26. */
 static uint32_t spi_of(const struct phones *how, uint32_t n)
 {
-	const uint32_t spi = how->counting_spis ? 4096 + n : mix_32(n + 1);
+	const uint32_t counted = n + (how->generation << 26);
+	const uint32_t spi = how->counting_spis ? 4096 + counted : mix_32(counted + 1);
 
 	return spi < 256 ? spi + 0x10000 : spi;
 }
 
 struct phone phone_make(const struct phones *how, uint32_t n)
 {
-	const uint16_t shift = (uint16_t)(how->addresses == PHONES_NAT ? 2 * (n % 29000) : 0);
+	const uint32_t shift = how->addresses == PHONES_NAT ? 2 * (n % 29000) : 2 * how->generation;
 
 	return (struct phone){
 		.address = address_of(how->addresses, n),
@@ -150,10 +152,11 @@ void report(const char *what, size_t count, double seconds, uint64_t *latency_ns
 	printf("{\"what\":\"%s\",\"count\":%zu,\"seconds\":%.6f", what, count, seconds);
 	if (latency_ns && count) {
 		qsort(latency_ns, count, sizeof(*latency_ns), compare);
-		printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f",
+		printf(",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f",
 		       percentile_us(latency_ns, count, 0.5),
 		       percentile_us(latency_ns, count, 0.99),
-		       percentile_us(latency_ns, count, 0.999));
+		       percentile_us(latency_ns, count, 0.999),
+		       percentile_us(latency_ns, count, 1));
 	}
 	puts("}");
 	fflush(stdout);

@@ -34,7 +34,8 @@ struct phone {
 /* How they are made. */
 struct phones {
 	enum phone_addresses addresses;
-	bool counting_spis; /* the phone's and ours; else all over 32 bits */
+	bool counting_spis;  /* the phone's and ours; else all over 32 bits */
+	uint32_t generation; /* 1, 2...: the same phones register anew, with other SPIs and ports */
 };
 
 /* "counting", "random" or "nat"; -EINVAL. */

@@ -2,8 +2,8 @@
 """How many registrations a second, against what the kernel alone can do.
 
 "kernel" sends the same messages, prepared beforehand. "kamailio" is the sequence of messages of
-Kamailio's ims_ipsec_pcscf, replayed; "counting" is the same with phone addresses and SPIs that
-count up together, where its reqid = SPI puts many SAs into one bucket of the kernel's hash.
+Kamailio's ims_ipsec_pcscf, replayed; "counting" is each with phone addresses and SPIs that count up
+together, where the latter's reqid = SPI puts many SAs into one bucket of the kernel's hash.
 """
 
 import time
@@ -19,13 +19,18 @@ CLIENTS = {"pipelined": ("--clients", "1", "--in-flight", "64"),
 STEPS = {"offer": "add", "confirm": "change", "extend": "change", "release": "delete",
          "offer+check+confirm+extend+release": "life"}
 SHORT = {"offer+check+confirm+extend+release": "life"}
+COUNTING = ("--addresses", "counting", "--spis", "counting")
 
 
 def _kernel(results, turn, phones):
     with Host("kernel") as host:
-        for one in host.measure("kernel", "--phones", phones, "add", "change", "refresh", "delete",
-                                "life"):
+        reports = host.measure("kernel", "--phones", phones, "add", "change", "ask", "refresh",
+                               "delete", "life")
+        for one in reports:
             results.add(PART, "kernel", one["what"], turn, one["count"] / one["seconds"])
+        seconds = {one["what"]: one["seconds"] for one in reports}
+        results.add(PART, "kernel", "ask and refresh", turn,
+                    phones / (seconds["ask"] + seconds["refresh"]))
 
 
 def _daemon(results, turn, phones, daemon, name):
@@ -34,9 +39,16 @@ def _daemon(results, turn, phones, daemon, name):
         results.add(PART, name, what, turn, phones / one["seconds"])
 
 
+def _counting(results, turn, phones, daemon):
+    with Host("kernel") as host:
+        one, = host.measure("kernel", "--phones", phones, *COUNTING, "add")
+        results.add(PART, "kernel, counting", "add", turn, one["count"] / one["seconds"])
+    one, _ = daemon.load("--phones", phones, *COUNTING, *CLIENTS["pipelined"], "offer", "release")
+    results.add(PART, "pipelined, counting", "offer", turn, phones / one["seconds"])
+
+
 def _kamailio(results, turn, phones):
-    counting = ("--addresses", "counting", "--spis", "counting")
-    for subject, options in (("kamailio", ()), ("kamailio, counting", counting)):
+    for subject, options in (("kamailio", ()), ("kamailio, counting", COUNTING)):
         with Host("kamailio") as host:
             one, = host.measure("kernel", "--phones", phones, *options, "kamailio")
             results.add(PART, subject, "add", turn, one["count"] / one["seconds"])
@@ -64,6 +76,7 @@ def measure(results, rounds, scale):
             _kernel(results, turn, phones)
             for name in CLIENTS:
                 _daemon(results, turn, phones, daemon, name)
+            _counting(results, turn, phones, daemon)
             _kamailio(results, turn, phones)
             _own_policies(results, turn, phones)
             _ip_batch(results, turn, phones)
@@ -74,7 +87,10 @@ def show(results):
     for name in CLIENTS:
         rows.append((f"secagreed, {name}", results.median(PART, name, "offer"),
                      results.ratio(PART, "offer", name, "kernel", "add")))
-    for name in ("own policies", "kamailio", "kamailio, counting", "ip -batch"):
+    rows.append(("secagreed, pipelined, counting",
+                 results.median(PART, "pipelined, counting", "offer"),
+                 results.ratio_of(PART, "pipelined, counting", "offer", "kernel", "add")))
+    for name in ("kernel, counting", "own policies", "kamailio", "kamailio, counting", "ip -batch"):
         rows.append((name, results.median(PART, name, "add"),
                      results.ratio(PART, "add", name, "kernel")))
     table("Registrations a second (four SAs each)", ("", "a second", "of the kernel's"), rows)
@@ -87,18 +103,21 @@ def show(results):
     table("Each call, of what the kernel alone does (\"life\": offer check confirm extend release)",
           ("", "kernel alone", *CLIENTS), rows)
     pipelined = results.ratio(PART, "offer", "pipelined", "kamailio", "add")
-    counting = results.ratio(PART, "offer", "pipelined", "kamailio, counting", "add")
-    refresh = results.ratio(PART, "refresh", "kernel", "kernel", "change")
+    counting = results.ratio(PART, "offer", "pipelined, counting", "kamailio, counting", "add")
+    refresh, asked = (results.ratio(PART, how, "kernel", "kernel", "change")
+                      for how in ("refresh", "ask and refresh"))
     table("Ratios", ("", ""),
           [("secagreed pipelined : kamailio", pipelined),
            ("the same, addresses and SPIs counting up", counting),
-           ("NEWAE : UPDSA, calls a second", refresh)])
+           ("NEWAE : UPDSA, calls a second", refresh),
+           ("GETAE for the counters and NEWAE : UPDSA", asked)])
 
 
 def plots(results):
     rows = [(name, results.median(PART, subject, quantity)) for name, subject, quantity in (
         ("the kernel alone", "kernel", "add"), ("secagreed, pipelined", "pipelined", "offer"),
+        ("secagreed, counting", "pipelined, counting", "offer"),
         ("secagreed, 8 clients", "8 clients", "offer"), ("secagreed, 1 by 1", "1 by 1", "offer"),
         ("with own policies", "own policies", "add"), ("Kamailio's sequence", "kamailio", "add"),
-        ("the same, counting", "kamailio, counting", "add"), ("ip -batch", "ip -batch", "add"))]
+        ("Kamailio's, counting", "kamailio, counting", "add"), ("ip -batch", "ip -batch", "add"))]
     return [("registration", "Registrations a second", "bars", rows)]

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ IDLE_LIMIT_S = 10
 CONFIG = """
 socket {{ path = "{socket}" }}
 max-sets = 1000000
+max-sets-per-address = 1000000
 audit-interval = 0
 state-dir = "{state}"
 listener ims {{
@@ -41,6 +43,7 @@ listener ims {{
     client-ports = "6104-6107"
     reg-await-auth = 36000
     policies = "{policies}"
+    registration-margin = {margin_s}
 }}
 """
 
@@ -89,10 +92,17 @@ class Host(netns.Namespace):
         with self.inside():
             return netns.run(*(str(word) for word in argv), text=text)
 
-    def measure(self, *argv):
-        """The reports of a program of this directory."""
-        settle()
+    def start(self, *argv, **how):
+        with self.inside():
+            return subprocess.Popen([str(word) for word in argv], **how)
+
+    def reports(self, *argv):
+        """Those of a program of this directory."""
         return [json.loads(line) for line in self.run(program(argv[0]), *argv[1:]).splitlines()]
+
+    def measure(self, *argv):
+        settle()
+        return self.reports(*argv)
 
     def __enter__(self):
         return self
@@ -104,30 +114,54 @@ class Host(netns.Namespace):
 class Daemon:
     """secagreed in @host."""
 
-    def __init__(self, host, policies="shared"):
+    def __init__(self, host, policies="shared", margin_s=30):
         self.host = host
         self.directory = tempfile.mkdtemp(prefix="secagree-", dir=MEMORY)
         self.socket = os.path.join(self.directory, "control.sock")
-        config = os.path.join(self.directory, "secagreed.conf")
-        with open(config, "w", encoding="utf-8") as file:
+        self.config = os.path.join(self.directory, "secagreed.conf")
+        with open(self.config, "w", encoding="utf-8") as file:
             file.write(CONFIG.format(socket=self.socket, address=PCSCF, policies=policies,
+                                     margin_s=margin_s,
                                      state=os.path.join(self.directory, "state")))
-        with host.inside(), open(os.path.join(self.directory, "log"), "wb") as log:
-            self.process = subprocess.Popen(
-                [os.path.join(BUILD, "secagreed"), "--config", config, "--foreground"],
-                stderr=log)
-        self._wait()
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(os.path.join(self.directory, "notify.sock"))
+        self.notify.settimeout(0.5)
+        self.start()
 
-    def _wait(self):
-        end = time.monotonic() + START_LIMIT_S
-        while True:
-            with contextlib.suppress(OSError):
-                control.Control(self.socket).call("daemon.version")
-                return
-            if self.process.poll() is not None or time.monotonic() > end:
-                with open(os.path.join(self.directory, "log"), encoding="utf-8") as log:
-                    raise OSError(f"secagreed does not start:\n{log.read()}")
-            time.sleep(0.05)
+    def start(self):
+        """Returns the seconds until it is reconciled with the kernel, and until it answers."""
+        begin = time.monotonic()
+        with open(os.path.join(self.directory, "log"), "ab") as log:
+            self.process = self.host.start(
+                os.path.join(BUILD, "secagreed"), "--config", self.config, "--foreground",
+                stderr=log, env={**os.environ, "NOTIFY_SOCKET": self.notify.getsockname()})
+        self._wait(begin + START_LIMIT_S)
+        ready = time.monotonic() - begin
+        self.call("daemon.version")
+        return ready, time.monotonic() - begin
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(START_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _wait(self, end):
+        while time.monotonic() < end and self.process.poll() is None:
+            with contextlib.suppress(TimeoutError):
+                if b"READY=1" in self.notify.recv(4096):
+                    return
+        with open(os.path.join(self.directory, "log"), encoding="utf-8") as log:
+            raise OSError(f"secagreed does not start:\n{log.read()}")
+
+    def call(self, method):
+        with contextlib.closing(control.Control(self.socket)) as client:
+            return client.call(method)
+
+    def sets(self):
+        return sum(self.call("daemon.status")["sets"].values())
 
     def load(self, *options):
         return self.host.measure("load", "--socket", self.socket, *options)
@@ -141,10 +175,6 @@ class Daemon:
         return self
 
     def __exit__(self, *error):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(START_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.stop()
+        self.notify.close()
         shutil.rmtree(self.directory, ignore_errors=True)
