@@ -214,8 +214,9 @@ unit: test-deps
 	$(Q)$(MAKE) units
 	$(RUN) --begin $(UNIT_PROGRAMS) --summary
 
+# tests/kernel/upgrade.sh needs the package. In `test` tests/package.py makes it.
 kernel: test-deps
-	$(Q)$(MAKE) ktests
+	$(Q)$(MAKE) ktests $(BUILD)/deb/made
 	$(RUN) --begin --vm "$(VM)" $(KERNEL_PROGRAMS) --summary
 
 fuzz test: export FUZZ_DIR := $(BUILD)/fuzz
@@ -299,7 +300,12 @@ deb:
 	cd $(BUILD)/deb/secagreed-$(VERSION) && unset MAKEFLAGS MAKELEVEL BUILD CFLAGS CC && \
 		dpkg-buildpackage --no-sign --build=binary
 	rm -rf $(BUILD)/deb/secagreed-$(VERSION)
+	@touch $(BUILD)/deb/made
 	@ls $(BUILD)/deb/*.deb
+
+$(BUILD)/deb/made: $(shell find proto xfrm daemon tests/ue conf Makefile README.md LICENSE \
+		-type f ! -name '*.pyc')
+	$(Q)$(MAKE) deb
 
 clean:
 	rm -rf $(BUILD)
