@@ -214,7 +214,7 @@ unit: test-deps
 	$(Q)$(MAKE) units
 	$(RUN) --begin $(UNIT_PROGRAMS) --summary
 
-# tests/kernel/upgrade.sh needs the package. In `test` tests/package.py makes it.
+# tests/kernel/upgrade.sh needs the package.
 kernel: test-deps
 	$(Q)$(MAKE) ktests $(BUILD)/deb/made
 	$(RUN) --begin --vm "$(VM)" $(KERNEL_PROGRAMS) --summary
@@ -246,6 +246,7 @@ test: test-deps
 	$(Q)$(MAKE) CC=clang BUILD=$(BUILD)/clang all
 	$(RUN) --begin $(UNIT_PROGRAMS) $(HOST_PROGRAMS)
 	$(RUN) --limit $$((4 * $(FUZZ_S) + 600)) tests/fuzz/run.sh
+	$(Q)$(MAKE) $(BUILD)/deb/made
 	$(RUN) --vm "$(VM)" $(KERNEL_PROGRAMS) tests/demo/demo
 	$(RUN) --summary
 
