@@ -169,7 +169,7 @@ class Model:
     def on_repeat(self, event, result, error):
         """The same request once more: the same set while it waits, else a new one. Nobody asks over
         a set that has ended."""
-        one, over = self.sets.get(event["as"]), self.sets.get(event.get("over"))
+        one, over = self._made_by(event), self.sets.get(event.get("over"))
         if error == "unknown_set" and event.get("over") is not None \
                 and (over is None or not self.certain(over)):
             return
@@ -181,6 +181,13 @@ class Model:
             return
         else:
             self.on_offer({**event, "as": event["anew"]}, result, error)
+
+    def _made_by(self, offer):
+        """The set that waits for the answer to it, which an earlier repetition may have made, or
+        what else it has made."""
+        waiting = (one for one in self.sets.values() if one.state == "temporary"
+                   and one.params["transaction"] == offer["params"]["transaction"])
+        return next(waiting, self.sets.get(offer["as"]))
 
     def on_confirm(self, event, result, error):
         one = self.sets.get(event["set"])
