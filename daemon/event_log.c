@@ -33,25 +33,31 @@ static bool hash_identities;
 
 /* ---- texts ---- */
 
-static bool is_plain(const char *text)
+/* How a byte stands in a value. */
+enum byte_kind {
+	BYTE_ESCAPED, /* and the value in quotation marks */
+	BYTE_QUOTED,  /* as it is, the value in quotation marks */
+	BYTE_PLAIN,
+};
+
+static const enum byte_kind kinds[UINT8_MAX + 1] = {
+	[' '] = BYTE_QUOTED,       ['='] = BYTE_QUOTED,        ['!'] = BYTE_PLAIN,
+	['#' ... '<'] = BYTE_PLAIN, ['>' ... '['] = BYTE_PLAIN, [']' ... '~'] = BYTE_PLAIN,
+};
+
+static size_t run_of(enum byte_kind kind, const char *text)
 {
-	if (!*text || strlen(text) > VALUE_MAX_BYTES)
-		return false;
-	for (; *text; text++) {
-		if (*text <= ' ' || *text > '~' || *text == '"' || *text == '\\' || *text == '=')
-			return false;
-	}
-	return true;
+	size_t n = 0;
+
+	while (n < VALUE_MAX_BYTES && kinds[(unsigned char)text[n]] >= kind)
+		n++;
+	return n;
 }
 
-static size_t quote_byte(unsigned char c, char *ret)
+static size_t escape(unsigned char c, char *ret)
 {
 	if (c < ' ' || c > '~')
 		return (size_t)sprintf(ret, "\\x%02x", c);
-	if (c != '"' && c != '\\') {
-		ret[0] = (char)c;
-		return 1;
-	}
 	ret[0] = '\\';
 	ret[1] = (char)c;
 	return 2;
@@ -60,14 +66,22 @@ static size_t quote_byte(unsigned char c, char *ret)
 /* "..." behind the closing mark: there is more. */
 static void quote(const char *text, char ret[static 4 * VALUE_MAX_BYTES + 8])
 {
+	const char *end = text + strnlen(text, VALUE_MAX_BYTES);
 	char *to = ret;
-	size_t i;
 
 	*to++ = '"';
-	for (i = 0; i < VALUE_MAX_BYTES && text[i]; i++)
-		to += quote_byte((unsigned char)text[i], to);
+	while (text < end) {
+		size_t n = run_of(BYTE_QUOTED, text);
+
+		if (n > (size_t)(end - text))
+			n = (size_t)(end - text);
+		to = mempcpy(to, text, n);
+		text += n;
+		if (text < end)
+			to += escape((unsigned char)*text++, to);
+	}
 	*to++ = '"';
-	memcpy(to, text[i] ? "..." : "", text[i] ? sizeof("...") : 1);
+	strcpy(to, *text ? "..." : "");
 }
 
 static void put(struct line *line, const char *text, size_t n)
@@ -84,11 +98,12 @@ static bool put_pair(struct line *line, const char *name, const char *value)
 	char quoted[4 * VALUE_MAX_BYTES + 8];
 	size_t value_n;
 
-	if (!is_plain(value)) {
+	value_n = run_of(BYTE_PLAIN, value);
+	if (!value_n || value[value_n]) {
 		quote(value, quoted);
 		value = quoted;
+		value_n = strlen(value);
 	}
-	value_n = strlen(value);
 	if (name_n + value_n + 2 > room)
 		return false;
 	put(line, " ", 1);

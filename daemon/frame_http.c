@@ -57,15 +57,6 @@ static struct span trimmed(struct span s)
 	return s;
 }
 
-static bool is_token(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (!text_is_token_char((unsigned char)s.p[i]))
-			return false;
-	}
-	return s.n > 0;
-}
-
 static bool has_control(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
@@ -82,7 +73,7 @@ static int read_request_line(struct frame_http *f, struct span line, struct head
 {
 	f->method = take_to(&line, ' ');
 	f->target = take_to(&line, ' ');
-	if (!is_token(f->method) || !f->target.n || f->target.p[0] != '/' ||
+	if (!text_is_token(f->method) || !f->target.n || f->target.p[0] != '/' ||
 	    has_control(f->target))
 		return 400;
 	if (span_equal(line, span_of("HTTP/1.1")))
@@ -119,7 +110,7 @@ static int read_field(struct head *head, struct span line)
 	const struct span name = take_to(&line, ':');
 	const struct span value = trimmed(line);
 
-	if (!is_token(name) || name.p + name.n == line.p || has_control(value))
+	if (!text_is_token(name) || name.p + name.n == line.p || has_control(value))
 		return 400;
 	if (span_is(name, "Content-Length"))
 		return read_length(head, value);

@@ -214,7 +214,6 @@ void offer_tell(const struct offer *offer, const struct ipsec3gpp *offered,
 int offer_make(struct sa_table *table, const struct offer *offer, struct offer_result *ret,
 	       struct refusal *refusal)
 {
-	struct offer_result result = { 0 };
 	const struct sa_set *over;
 	int err;
 
@@ -227,19 +226,17 @@ int offer_make(struct sa_table *table, const struct offer *offer, struct offer_r
 	err = find_over(table, offer, &over, refusal);
 	if (err)
 		return err;
-	err = read_header(offer, &result, refusal);
+	err = read_header(offer, ret, refusal);
 	if (err) {
 		offer_tell(offer, NULL, NULL, false);
 		return err;
 	}
-	err = choose(offer, over, &result, refusal);
-	offer_tell(offer, &result.offered, &result.selection, result.nat);
+	err = choose(offer, over, ret, refusal);
+	offer_tell(offer, &ret->offered, &ret->selection, ret->nat);
 	if (!err)
-		err = create(table, offer, over, &result, refusal);
+		err = create(table, offer, over, ret, refusal);
 	if (err)
-		offer_result_done(&result);
-	else
-		*ret = result;
+		offer_result_done(ret);
 	return err;
 }
 

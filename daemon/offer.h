@@ -31,7 +31,7 @@ struct offer_result {
 };
 
 /* Returns 0, and *@ret, to be given to offer_result_done(); or -ECANCELED (see @refusal), with
- * nothing left anywhere. A listener without ipsec-3gpp in its list refuses every offer. What else is
+ * nothing left anywhere, and nothing to be read in *@ret. A listener without ipsec-3gpp in its list refuses every offer. What else is
  * in common stands in the refusal then, as it does when no combination will do. A second call with
  * the same @transaction (which stands for the whole request) while the set is TEMPORARY gives the
  * same set. RFC 3329 2.3.1, TS 33.203 7.2, M.7.2. */

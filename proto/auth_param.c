@@ -24,15 +24,6 @@ static struct span skip_space(struct span s)
 	return skip(s, text_sws(s));
 }
 
-static size_t token_length(struct span s)
-{
-	size_t n = 0;
-
-	while (n < s.n && text_is_token_char((unsigned char)s.p[n]))
-		n++;
-	return n;
-}
-
 /* With both quotes; 0 when the second is missing. */
 static size_t quoted_length(struct span s)
 {
@@ -60,7 +51,7 @@ static int read_param(struct span *rest, struct auth_param *ret)
 	struct span s = *rest;
 
 	ret->all.p = s.p;
-	ret->name = (struct span){s.p, token_length(s)};
+	ret->name = (struct span){s.p, text_token(s)};
 	s = skip_space(skip(s, ret->name.n));
 	if (!ret->name.n || !s.n || *s.p != '=')
 		return -EBADMSG;
@@ -92,7 +83,7 @@ static int add_param(struct auth *a, struct span *rest)
 
 int auth_read(struct span value, struct auth *ret)
 {
-	struct span rest = skip(value, token_length(value));
+	struct span rest = skip(value, text_token(value));
 	struct auth a = {.text = value};
 	int err;
 

@@ -13,6 +13,7 @@
 #include "proto/ipsec3gpp.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -427,8 +428,9 @@ static int read_entry(const struct sec_mechanism *m, enum sec_header_kind kind,
 int ipsec3gpp_read(const struct sec_header *header, enum sec_header_kind kind,
 		   struct ipsec3gpp *ret, struct sec_error *ret_error)
 {
-	struct ipsec3gpp found = {0};
+	struct ipsec_offer offers[SEC_MAX_MECHANISMS];
 	struct numbers first = {0};
+	size_t count = 0;
 
 	for (size_t i = 0; i < header->mechanism_count; i++) {
 		const struct sec_mechanism *m = &header->mechanisms[i];
@@ -440,18 +442,19 @@ int ipsec3gpp_read(const struct sec_header *header, enum sec_header_kind kind,
 		r = read_entry(m, kind, &numbers, ret_error);
 		if (r)
 			return r;
-		if (found.offer_count == 0)
+		if (!count)
 			first = numbers;
 		r = check_same(m, &numbers, &first, ret_error);
 		if (r)
 			return r;
-		read_offer(m, &found.offers[found.offer_count++]);
+		read_offer(m, &offers[count++]);
 	}
-	if (found.offer_count == 0)
+	if (!count)
 		return -ENOENT;
-	set_endpoint(&first, &found.endpoint);
-	found.warning = warning_about(&first);
-	*ret = found;
+	memcpy(ret->offers, offers, count * sizeof(offers[0]));
+	ret->offer_count = count;
+	set_endpoint(&first, &ret->endpoint);
+	ret->warning = warning_about(&first);
 	return 0;
 }
 

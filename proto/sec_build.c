@@ -55,19 +55,10 @@ void sec_build_done(struct sec_build *build)
 	build->text = NULL;
 }
 
-static bool is_token(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (!text_is_token_char((unsigned char)s.p[i]))
-			return false;
-	}
-	return s.n > 0;
-}
-
 /* 0 when @word may stand in the list. */
 static int check_name(const struct sec_build *build, struct span word)
 {
-	if (!is_token(word))
+	if (!text_is_token(word))
 		return -EINVAL;
 	return word.n > build->limits.word_bytes ? -E2BIG : 0;
 }

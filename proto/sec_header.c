@@ -100,14 +100,12 @@ static bool next_is(const struct cursor *c, char ch)
 /* SEMI, COMMA and EQUAL: SWS ch SWS. False, and the cursor is unchanged, when it is not there. */
 static bool take_separator(struct cursor *c, char ch)
 {
-	struct cursor ahead = *c;
+	const char *p = c->p + text_sws(rest_of(c));
 
-	skip_sws(&ahead);
-	if (!next_is(&ahead, ch))
+	if (p == c->end || *p != ch)
 		return false;
-	ahead.p++;
-	skip_sws(&ahead);
-	*c = ahead;
+	c->p = p + 1;
+	skip_sws(c);
 	return true;
 }
 
@@ -126,8 +124,7 @@ static int read_token(struct cursor *c, const char *expected, struct span *ret)
 {
 	const char *from = c->p;
 
-	while (c->p < c->end && text_is_token_char((unsigned char)*c->p))
-		c->p++;
+	c->p += text_token(rest_of(c));
 	if (c->p == from)
 		return fail_at(c, from, expected);
 	return end_word(c, from, ret);
@@ -414,8 +411,14 @@ static size_t count_byte(const struct span *lines, size_t line_count, char byte)
 	size_t count = 0;
 
 	for (size_t i = 0; i < line_count; i++) {
-		for (size_t k = 0; k < lines[i].n; k++)
-			count += lines[i].p[k] == byte;
+		struct span rest = lines[i];
+		const char *at;
+
+		while (rest.n && (at = memchr(rest.p, byte, rest.n))) {
+			rest.n -= (size_t)(at + 1 - rest.p);
+			rest.p = at + 1;
+			count++;
+		}
 	}
 	return count;
 }

@@ -239,7 +239,7 @@ void select_offer(const struct ipsec3gpp *offered, const struct select_policy *p
 	struct text_out why[SEC_MAX_MECHANISMS];
 	unsigned int best_rank = NO_RANK;
 
-	*ret = (struct select_result){.found = false};
+	ret->found = false;
 	for (size_t i = 0; i < offered->offer_count; i++) {
 		text_out_init(&why[i], ret->why[i], sizeof(ret->why[i]));
 		ret->verdict[i] = judge(&offered->offers[i], offered->endpoint.dialect, policy,
@@ -265,7 +265,7 @@ void select_offer(const struct ipsec3gpp *offered, const struct select_policy *p
 
 void select_nothing(const struct ipsec3gpp *offered, const char *why, struct select_result *ret)
 {
-	*ret = (struct select_result){.found = false};
+	ret->found = false;
 	for (size_t i = 0; i < offered->offer_count; i++) {
 		struct text_out out;
 

@@ -43,9 +43,9 @@ enum select_verdict {
 };
 
 struct select_result {
-	bool found;
+	bool found; /* else there is no: */
 	struct ipsec_suite chosen;
-	size_t chosen_index;                              /* of the offers */
+	size_t chosen_index;                             /* of the offers */
 	enum select_verdict verdict[SEC_MAX_MECHANISMS]; /* one for each offer */
 	char why[SEC_MAX_MECHANISMS][96];                /* in words */
 };

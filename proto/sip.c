@@ -96,15 +96,6 @@ static struct span trim(struct span s)
 	return s;
 }
 
-static bool is_token(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		if (!text_is_token_char((unsigned char)s.p[i]))
-			return false;
-	}
-	return s.n > 0;
-}
-
 /* What a head may not hold, whatever it says. */
 static bool has_ambiguous_bytes(struct span head)
 {
@@ -162,7 +153,7 @@ static int read_header(struct span line, struct sip_header *ret)
 		return -EBADMSG; /* a fold of the start line */
 	while (name.n && text_is_wsp((unsigned char)name.p[name.n - 1]))
 		name.n--;
-	if (!is_token(name))
+	if (!text_is_token(name))
 		return -EBADMSG;
 	ret->name = name_of(name);
 	ret->line = line;
@@ -223,7 +214,7 @@ static int read_start_line(struct sip_message *m, struct span line)
 	}
 	m->method = first;
 	m->uri = next_word(&rest);
-	return is_token(m->method) && m->uri.n && span_is(rest, "SIP/2.0") ? 0 : -EBADMSG;
+	return text_is_token(m->method) && m->uri.n && span_is(rest, "SIP/2.0") ? 0 : -EBADMSG;
 }
 
 /* ---- what osip gets ---- */

@@ -32,11 +32,10 @@ static const char *end_of_bare_rport(struct span via)
 
 	while (at) {
 		struct span s = behind(via, at + 1);
-		size_t n = 0;
+		size_t n;
 
 		s = behind(s, s.p + text_sws(s));
-		while (n < s.n && text_is_token_char((unsigned char)s.p[n]))
-			n++;
+		n = text_token(s);
 		if (span_is((struct span){s.p, n}, "rport")) {
 			const struct span rest = behind(s, s.p + n);
 			const size_t space = text_sws(rest);

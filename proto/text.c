@@ -14,30 +14,18 @@
 #include <stdio.h>
 #include <string.h>
 
-struct span span_of(const char *s)
-{
-	return (struct span){s, strlen(s)};
-}
-
 char text_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-bool span_equal_nocase(struct span a, struct span b)
+bool text_equal_nocase(const char *a, const char *b, size_t n)
 {
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++) {
-		if (a.p[i] != b.p[i] && text_lower(a.p[i]) != text_lower(b.p[i]))
+	for (size_t i = 0; i < n; i++) {
+		if (a[i] != b[i] && text_lower(a[i]) != text_lower(b[i]))
 			return false;
 	}
 	return true;
-}
-
-bool span_is(struct span a, const char *b)
-{
-	return span_equal_nocase(a, span_of(b));
 }
 
 bool span_equal(struct span a, struct span b)
@@ -50,15 +38,26 @@ static bool is_digit(unsigned char c)
 	return c >= '0' && c <= '9';
 }
 
-static bool is_alpha(unsigned char c)
+/* token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~") */
+static const bool token_chars[UINT8_MAX + 1] = {
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
+	['.'] = true,         ['!'] = true,         ['%'] = true,         ['*'] = true,
+	['_'] = true,         ['+'] = true,         ['`'] = true,         ['\''] = true,
+	['~'] = true,
+};
+
+size_t text_token(struct span s)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	size_t n = 0;
+
+	while (n < s.n && token_chars[(unsigned char)s.p[n]])
+		n++;
+	return n;
 }
 
-/* token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~") */
-bool text_is_token_char(unsigned char c)
+bool text_is_token(struct span s)
 {
-	return is_alpha(c) || is_digit(c) || (c != 0 && strchr("-.!%*_+`'~", c));
+	return s.n > 0 && text_token(s) == s.n;
 }
 
 bool text_is_wsp(unsigned char c)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct span {
 	const char *p;
@@ -17,17 +18,30 @@ struct span {
 };
 
 /* A span over a NUL-terminated string, which must outlive it. */
-struct span span_of(const char *s);
+static inline struct span span_of(const char *s)
+{
+	return (struct span){s, strlen(s)};
+}
 
-/* Equal, ASCII case folded (RFC 3261 7.3.1). */
-bool span_is(struct span a, const char *b);
-bool span_equal_nocase(struct span a, struct span b);
+/* Equal, ASCII case folded (RFC 3261 7.3.1). Most comparisons end with the lengths. */
+bool text_equal_nocase(const char *a, const char *b, size_t n);
+
+static inline bool span_equal_nocase(struct span a, struct span b)
+{
+	return a.n == b.n && text_equal_nocase(a.p, b.p, a.n);
+}
+
+static inline bool span_is(struct span a, const char *b)
+{
+	return span_equal_nocase(a, span_of(b));
+}
 
 /* Equal byte for byte. */
 bool span_equal(struct span a, struct span b);
 
-/* RFC 3261 25.1: token characters. */
-bool text_is_token_char(unsigned char c);
+/* RFC 3261 25.1: how many characters of a token are at the start of @s; and is all of it one? */
+size_t text_token(struct span s);
+bool text_is_token(struct span s);
 
 /* SP or HTAB. */
 bool text_is_wsp(unsigned char c);

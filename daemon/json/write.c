@@ -54,9 +54,15 @@ static bool grow(struct json_out *out, size_t n)
 	return true;
 }
 
+/* Is there room for @n more bytes and a NUL? */
+static inline bool room(struct json_out *out, size_t n)
+{
+	return !out->err && (out->cap - out->n > n || grow(out, n));
+}
+
 static void put_bytes(struct json_out *out, const char *bytes, size_t n)
 {
-	if (out->err || (out->cap - out->n <= n && !grow(out, n)))
+	if (!room(out, n))
 		return;
 	memcpy(out->text + out->n, bytes, n);
 	out->n += n;
@@ -65,10 +71,7 @@ static void put_bytes(struct json_out *out, const char *bytes, size_t n)
 
 static void put_byte(struct json_out *out, char byte)
 {
-	if (out->err || (out->cap - out->n <= 1 && !grow(out, 1)))
-		return;
-	out->text[out->n++] = byte;
-	out->text[out->n] = '\0';
+	put_bytes(out, &byte, 1);
 }
 
 void json_put(struct json_out *out, const char *text)
@@ -76,7 +79,7 @@ void json_put(struct json_out *out, const char *text)
 	put_bytes(out, text, strlen(text));
 }
 
-static void separate(struct json_out *out)
+static inline bool comma_is_due(const struct json_out *out)
 {
 	switch (out->n ? out->text[out->n - 1] : '\n') {
 	case '{':
@@ -84,9 +87,15 @@ static void separate(struct json_out *out)
 	case ':':
 	case ',':
 	case '\n':
-		return;
+		return false;
 	}
-	put_byte(out, ',');
+	return true;
+}
+
+static void separate(struct json_out *out)
+{
+	if (comma_is_due(out))
+		put_byte(out, ',');
 }
 
 void json_open(struct json_out *out, char bracket)
@@ -144,12 +153,16 @@ static void put_escape(struct json_out *out, char c)
 	put_byte(out, HEX[c & 15]);
 }
 
+static const bool plain[UINT8_MAX + 1] = {
+	[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '\x7f'] = true,
+};
+
 /* How many bytes at @text go out as they are. */
 static size_t plain_bytes(const char *text, size_t n)
 {
 	size_t i = 0;
 
-	while (i < n && (signed char)text[i] >= ' ' && text[i] != '"' && text[i] != '\\')
+	while (i < n && plain[(unsigned char)text[i]])
 		i++;
 	return i;
 }
@@ -168,28 +181,51 @@ static size_t put_odd(struct json_out *out, const char *text, size_t n)
 	return bytes ? bytes : 1;
 }
 
-void json_put_text(struct json_out *out, const char *text, size_t n)
+static void put_rest(struct json_out *out, const char *text, size_t n)
 {
-	size_t at = plain_bytes(text, n);
+	size_t at = 0;
 
-	separate(out);
-	put_byte(out, '"');
-	put_bytes(out, text, at);
 	while (at < n) {
-		size_t plain;
+		size_t bytes;
 
 		at += put_odd(out, text + at, n - at);
-		plain = plain_bytes(text + at, n - at);
-		put_bytes(out, text + at, plain);
-		at += plain;
+		bytes = plain_bytes(text + at, n - at);
+		put_bytes(out, text + at, bytes);
+		at += bytes;
 	}
-	put_byte(out, '"');
+}
+
+/* Nearly all texts are plain, and go out in one piece with what stands around them. @end: 1 or 2
+ * bytes. */
+static void put_quoted(struct json_out *out, const char *text, size_t n, const char *end)
+{
+	const size_t bytes = plain_bytes(text, n);
+	char *at;
+
+	if (!room(out, bytes + 4))
+		return;
+	at = out->text + out->n;
+	if (comma_is_due(out))
+		*at++ = ',';
+	*at++ = '"';
+	at = mempcpy(at, text, bytes);
+	if (bytes == n)
+		at = stpcpy(at, end);
+	out->n = (size_t)(at - out->text);
+	if (bytes == n)
+		return;
+	put_rest(out, text + bytes, n - bytes);
+	json_put(out, end);
+}
+
+void json_put_text(struct json_out *out, const char *text, size_t n)
+{
+	put_quoted(out, text, n, "\"");
 }
 
 void json_name(struct json_out *out, const char *name)
 {
-	json_put_text(out, name, strlen(name));
-	put_byte(out, ':');
+	put_quoted(out, name, strlen(name), "\":");
 }
 
 static bool is_utf8(const char *text, size_t n)

@@ -24,10 +24,8 @@ static void skip(struct span *s, size_t n)
 
 static struct span take_token(struct span *s)
 {
-	struct span token = {s->p, 0};
+	const struct span token = {s->p, text_token(*s)};
 
-	while (token.n < s->n && text_is_token_char((unsigned char)s->p[token.n]))
-		token.n++;
 	skip(s, token.n);
 	return token;
 }

@@ -49,10 +49,22 @@ static void token_characters_are_those_of_rfc_3261(void **state)
 
 	(void)state;
 	for (int c = 0; c < 256; c++) {
-		bool expected = c != 0 && c < 128 && strchr(tokens, c);
+		const bool expected = c != 0 && c < 128 && strchr(tokens, c);
+		const char byte = (char)c;
 
-		assert_int_equal(text_is_token_char((unsigned char)c), expected);
+		assert_int_equal(text_is_token((struct span){&byte, 1}), expected);
 	}
+}
+
+static void a_token_ends_where_another_character_begins(void **state)
+{
+	(void)state;
+	assert_int_equal(text_token(span_of("ipsec-3gpp;q=0.1")), 10);
+	assert_int_equal(text_token(span_of(";q")), 0);
+	assert_int_equal(text_token((struct span){"abc", 2}), 2);
+	assert_true(text_is_token(span_of("a.b")));
+	assert_false(text_is_token(span_of("a b")));
+	assert_false(text_is_token(span_of("")));
 }
 
 static void white_space_is_space_tab_and_folds(void **state)
@@ -222,6 +234,7 @@ int main(void)
 		cmocka_unit_test(only_ascii_letters_are_folded),
 		cmocka_unit_test(bytes_compare_with_case),
 		cmocka_unit_test(token_characters_are_those_of_rfc_3261),
+		cmocka_unit_test(a_token_ends_where_another_character_begins),
 		cmocka_unit_test(white_space_is_space_tab_and_folds),
 		cmocka_unit_test(a_line_end_without_space_behind_it_is_not_white_space),
 		cmocka_unit_test(a_fold_is_one_line_end_and_its_spaces),
