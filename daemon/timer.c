@@ -2,6 +2,11 @@
 /*
  * Timers over libevent's heap, one event embedded in each owner: arming allocates nothing that
  * stays, and the cost grows with the logarithm of the number of sets only.
+ *
+ * The clocks are the coarse ones, which lag by a tick of the kernel at most (4 ms as a rule): a request
+ * reads them ten times, and where the vDSO cannot read the machine's clock source, as in many virtual
+ * machines, each reading of a fine one is a system call. The kernel stamps SAs by the same coarse clock.
+ * A timer may so come a tick early by them; whoever minds looks at the clock again.
  */
 #include "daemon/timer.h"
 
@@ -14,7 +19,7 @@ uint64_t clock_monotonic_ms(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
@@ -22,7 +27,7 @@ int64_t clock_realtime_s(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME, &t);
+	clock_gettime(CLOCK_REALTIME_COARSE, &t);
 	return t.tv_sec;
 }
 
