@@ -3,7 +3,7 @@
  * An audit reads all SAs of the kernel, a piece at a time, and ticks off those that belong to a set;
  * what bears our mark and belongs to none goes at once. Then it walks the sets: one with an SA that
  * was not ticked off, and that the kernel does not know when asked, is lost; one whose SAs have another
- * limit than it wants gets its own again. Last come the policies.
+ * limit than it wants, or other ports of ESP in UDP, gets its own again. Last come the policies.
  *
  * Sets come and go between the pieces. A set that was made meanwhile is not in the dump, so nothing
  * is lost before the kernel was asked about it; an SA that was in the dump may be gone, so nothing
@@ -23,7 +23,7 @@
 
 #define PATIENCE_MS     10000 /* between two audits because of lost events */
 #define PIECES_PER_TURN 8
-#define ODD_LIMIT       (1u << PLAN_MAX_SAS) /* in .seen: one of the SAs had another limit */
+#define ODD             (1u << PLAN_MAX_SAS) /* in .seen: one of the SAs had another limit, or port */
 #define MAX_ORPHANS     128 /* of one piece; what does not fit is left for the next audit */
 
 enum phase {
@@ -45,6 +45,10 @@ struct audit {
 	size_t orphan_count;
 	struct xfrm_sa_id orphans[MAX_ORPHANS];
 	struct xfrm_policy orphan_policies[MAX_ORPHANS];
+	/* SAs come as they were made, those of a set together: it is planned once. In one turn. */
+	const struct sa_set *planned; /* NULL: none */
+	struct plan plan;
+	int64_t end_s;
 };
 
 /* ---- SAs of the kernel ---- */
@@ -56,35 +60,44 @@ static bool is_as_planned(const struct xfrm_sa *plan, const struct xfrm_dump_sa 
 	       plan->mode == sa->mode && xfrm_sel_equal(&plan->sel, &sa->sel);
 }
 
-static bool tick_off(struct sa_set *set, const struct xfrm_dump_sa *sa)
+static const struct plan *plan_of(struct audit *a, const struct sa_set *set)
 {
-	struct plan plan;
+	if (a->planned != set) {
+		sa_set_plan(set, &a->plan);
+		a->end_s = sa_kernel_end_s(set);
+		a->planned = set;
+	}
+	return &a->plan;
+}
 
-	sa_set_plan(set, &plan);
-	for (size_t i = 0; i < plan.sa_count; i++) {
-		if (!is_as_planned(&plan.sas[i], sa))
+static bool tick_off(struct audit *a, struct sa_set *set, const struct xfrm_dump_sa *sa)
+{
+	const struct plan *plan = plan_of(a, set);
+
+	for (size_t i = 0; i < plan->sa_count; i++) {
+		if (!is_as_planned(&plan->sas[i], sa))
 			continue;
 		set->seen |= 1u << i;
 		set->add_time_s = (int64_t)sa->stats.add_time;
-		if (!sa_kernel_is_limit(set, sa->stats.hard_s))
-			set->seen |= ODD_LIMIT;
+		if (!sa_kernel_is_pinned(&plan->sas[i], a->end_s, &sa->stats))
+			set->seen |= ODD;
 		return true;
 	}
 	return false;
 }
 
 /* One of ours is found by its SPI, one that the phone named by its flow. */
-static bool belongs_to_a_set(struct sa_table *table, const struct xfrm_dump_sa *sa)
+static bool belongs_to_a_set(struct audit *a, const struct xfrm_dump_sa *sa)
 {
 	const struct xfrm_sel *sel = &sa->sel;
-	struct sa_set *set = sa_table_by_spi(table, sa->id.spi);
+	struct sa_set *set = sa_table_by_spi(a->table, sa->id.spi);
 	const struct sa_flow *flow;
 
-	if (set && tick_off(set, sa))
+	if (set && tick_off(a, set, sa))
 		return true;
-	flow = sa_table_flow(table, &sel->src, sel->sport, &sel->dst, sel->dport);
+	flow = sa_table_flow(a->table, &sel->src, sel->sport, &sel->dst, sel->dport);
 	for (; flow; flow = flow->next) {
-		if (tick_off(flow->set, sa))
+		if (tick_off(a, flow->set, sa))
 			return true;
 	}
 	return false;
@@ -100,7 +113,7 @@ static int see_sa(const struct xfrm_dump_sa *sa, void *arg)
 		a->report.foreign_sas++;
 	} else {
 		a->report.sas++;
-		if (!belongs_to_a_set(a->table, sa) && a->orphan_count < MAX_ORPHANS)
+		if (!belongs_to_a_set(a, sa) && a->orphan_count < MAX_ORPHANS)
 			a->orphans[a->orphan_count++] = sa->id;
 	}
 	return 0;
@@ -129,6 +142,7 @@ static int read_sas(struct audit *a)
 	bool done = false;
 	int err = 0;
 
+	a->planned = NULL;
 	for (unsigned i = 0; i < PIECES_PER_TURN && !done && !err; i++) {
 		err = xfrm_dump_sas_piece(a->table->xfrm, see_sa, a, &done);
 		if (!err)
@@ -155,13 +169,13 @@ static bool is_there(struct sa_set *set, const struct xfrm_sa_id *sa)
 }
 
 /* The set may have got another life since the kernel was read. */
-static bool has_odd_limit(const struct sa_set *set, const struct plan *plan)
+static bool is_odd(const struct sa_set *set, const struct plan *plan)
 {
-	for (size_t i = 0; set->seen & ODD_LIMIT && i < plan->sa_count; i++) {
+	for (size_t i = 0; set->seen & ODD && i < plan->sa_count; i++) {
 		struct xfrm_sa_stats stats;
 
 		if (xfrm_get_sa(set->table->xfrm, &plan->sas[i].id, &stats) == 0 &&
-		    !sa_kernel_is_limit(set, stats.hard_s))
+		    !sa_kernel_is_pinned(&plan->sas[i], sa_kernel_end_s(set), &stats))
 			return true;
 	}
 	return false;
@@ -190,7 +204,7 @@ static void compare(struct audit *a, struct sa_set *set)
 		return;
 	}
 	a->report.sets++;
-	if (has_odd_limit(set, &plan))
+	if (is_odd(set, &plan))
 		restore_limits(a, set);
 	a->report.restored_policies += sa_kernel_restore_policies(set);
 }

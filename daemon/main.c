@@ -298,7 +298,6 @@ static int start_sets(struct running *r, const struct config *config)
 		return -1;
 	}
 	compare_with_kernel(r);
-	upkeep_limits(r->upkeep);
 	return 0;
 }
 

@@ -39,26 +39,37 @@ void sa_set_plan(const struct sa_set *set, struct plan *ret)
 	plan_set(&input, NULL, ret);
 }
 
-/* Seconds that the kernel counts from the SA's add_time in real time, which a step of the clock
- * moves; never from a monotonic elapsed time. */
-static uint64_t kernel_limit_s(const struct sa_set *set)
+int64_t sa_kernel_end_s(const struct sa_set *set)
 {
-	const int64_t age_s = clock_realtime_s() - set->add_time_s;
-	const int64_t limit_s = age_s + (int64_t)sa_set_left_s(set) +
-				(int64_t)set->listener->timers.kernel_slack_s;
-
-	return limit_s > 1 ? (uint64_t)limit_s : 1;
+	return clock_realtime_s() + (int64_t)sa_set_left_s(set) +
+	       (int64_t)set->listener->timers.kernel_slack_s;
 }
 
-bool sa_kernel_is_limit(const struct sa_set *set, uint64_t hard_s)
+/* Seconds that the kernel counts from the SA's add_time in real time, which a step of the clock
+ * moves; never from a monotonic elapsed time. */
+static uint64_t limit_s(int64_t end_s, int64_t add_time_s)
 {
-	const uint64_t limit_s = kernel_limit_s(set);
+	return end_s - add_time_s > 1 ? (uint64_t)(end_s - add_time_s) : 1;
+}
 
-	return hard_s + LIMIT_TOLERANCE_S >= limit_s && limit_s + LIMIT_TOLERANCE_S >= hard_s;
+static bool has_limit(const struct xfrm_sa_stats *sa, int64_t end_s)
+{
+	const uint64_t wanted_s = limit_s(end_s, (int64_t)sa->add_time);
+
+	return sa->hard_s + LIMIT_TOLERANCE_S >= wanted_s &&
+	       wanted_s + LIMIT_TOLERANCE_S >= sa->hard_s;
+}
+
+bool sa_kernel_is_pinned(const struct xfrm_sa *planned, int64_t end_s,
+			 const struct xfrm_sa_stats *sa)
+{
+	return has_limit(sa, end_s) && sa->encap.on == planned->encap.on &&
+	       sa->encap.sport == planned->encap.sport && sa->encap.dport == planned->encap.dport;
 }
 
 static int queue_limits(const struct sa_set *set)
 {
+	const uint64_t hard_s = limit_s(sa_kernel_end_s(set), set->add_time_s);
 	struct plan plan;
 	int err = 0;
 
@@ -68,7 +79,7 @@ static int queue_limits(const struct sa_set *set)
 			.id = plan.sas[i].id,
 			.src = plan.sas[i].src,
 			.mode = plan.sas[i].mode,
-			.hard_s = kernel_limit_s(set),
+			.hard_s = hard_s,
 			.encap = plan.sas[i].encap,
 		};
 

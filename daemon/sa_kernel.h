@@ -23,8 +23,12 @@ int sa_kernel_set_limits(struct sa_set *set, struct xfrm_error *ret_error);
 int sa_kernel_set_all_limits(struct sa_set *const *sets, size_t count,
 			     struct xfrm_error *ret_error);
 
-/* Is @hard_s, counted from the add_time of @set, the limit that the kernel should have? */
-bool sa_kernel_is_limit(const struct sa_set *set, uint64_t hard_s);
+/* The second by CLOCK_REALTIME in which the kernel should end the SAs of @set by itself. */
+int64_t sa_kernel_end_s(const struct sa_set *set);
+
+/* Does the kernel end @sa in that second, and has it the ports of ESP in UDP that are planned? */
+bool sa_kernel_is_pinned(const struct xfrm_sa *planned, int64_t end_s,
+			 const struct xfrm_sa_stats *sa);
 
 /* Put back those of the set's own policies that are not in the kernel as they should be; another
  * program's in their place stays. What is done is logged. Returns how many were put back. */

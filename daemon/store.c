@@ -8,7 +8,7 @@
  * be true (new SAs, longer limits) it has before that moment; what goes (SAs, shorter limits) goes
  * after it. So wherever the daemon is killed, the kernel has at least what the records promise,
  * and never less; the start after it (restore.c) takes out the rest, by records that it has not
- * (orphans) and by limits that it sends anew. A caller that got no answer asks again and finds
+ * (orphans) and by limits that are not theirs. A caller that got no answer asks again and finds
  * either nothing done or all of it.
  *
  * Pages are written where they are mapped, so that a commit is no system call at all. A page for which
@@ -288,7 +288,7 @@ int store_read(struct store *s, const struct store_reader *reader)
 	MDB_val key, value;
 	int err;
 
-	if (!begin(s) || !grow_for_all(s))
+	if (!begin(s))
 		return s ? store_commit(s) : 0;
 	err = mdb_cursor_open(s->txn, s->dbi, &cursor);
 	if (err) {
@@ -297,7 +297,10 @@ int store_read(struct store *s, const struct store_reader *reader)
 	}
 	for (err = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !err;
 	     err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-		if (give(reader, &key, &value) != 0)
+		if (give(reader, &key, &value) == 0)
+			continue;
+		err = grow(s, PAGES_PER_CHANGE);
+		if (!err)
 			err = mdb_cursor_del(cursor, 0);
 		if (err)
 			break;

@@ -110,16 +110,11 @@ void upkeep_free(struct upkeep *upkeep)
 	free(upkeep);
 }
 
-void upkeep_limits(struct upkeep *upkeep)
-{
-	task_start(&upkeep->limits);
-}
-
 void upkeep_clock_stepped(struct upkeep *upkeep)
 {
 	event_emit(EVENT_CLOCK_STEPPED,
 		   event_number("sets", HASH_COUNT(upkeep->limits.table->sets)));
-	upkeep_limits(upkeep);
+	task_start(&upkeep->limits);
 }
 
 void upkeep_policies_flushed(struct upkeep *upkeep)

@@ -14,9 +14,6 @@ struct upkeep;
 struct upkeep *upkeep_new(struct sa_table *table);
 void upkeep_free(struct upkeep *upkeep);
 
-/* Tell the kernel all limits, whatever it has. */
-void upkeep_limits(struct upkeep *upkeep);
-
 /* The machine's clock was set: tell the kernel all limits anew, by the new clock. */
 void upkeep_clock_stepped(struct upkeep *upkeep);
 

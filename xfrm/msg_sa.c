@@ -288,6 +288,20 @@ static void read_lifetime(const struct xfrm_lifetime_cur *cur, struct xfrm_sa_st
 	stats->use_time = cur->use_time;
 }
 
+static struct xfrm_encap read_encap(const struct nlmsghdr *nlh)
+{
+	const struct xfrm_encap_tmpl *e;
+	const struct nlattr *attr =
+		msg_attr(nlh, sizeof(struct xfrm_usersa_info), XFRMA_ENCAP, sizeof(*e));
+
+	if (!attr)
+		return (struct xfrm_encap){.on = false};
+	e = mnl_attr_get_payload(attr);
+	return (struct xfrm_encap){.on = true,
+				   .sport = ntohs(e->encap_sport),
+				   .dport = ntohs(e->encap_dport)};
+}
+
 int msg_read_sa(const struct nlmsghdr *nlh, struct xfrm_dump_sa *ret)
 {
 	struct xfrm_usersa_info info;
@@ -309,7 +323,8 @@ int msg_read_sa(const struct nlmsghdr *nlh, struct xfrm_dump_sa *ret)
 			  .reqid = info.reqid,
 			  .src = msg_read_address(&info.saddr, info.family),
 			  .replay_failed = info.stats.replay,
-			  .integrity_failed = info.stats.integrity_failed},
+			  .integrity_failed = info.stats.integrity_failed,
+			  .encap = read_encap(nlh)},
 	};
 	read_lifetime(&info.curlft, &ret->stats);
 	return 0;

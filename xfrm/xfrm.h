@@ -172,6 +172,7 @@ struct xfrm_sa_stats {
 	uint32_t reqid;
 	struct ip_addr src;
 	uint32_t replay_failed, integrity_failed; /* only from xfrm_get_sa() */
+	struct xfrm_encap encap; /* without its threshold; only from xfrm_get_sa() */
 };
 
 /* ---- the request socket and its transactions: netlink.c, txn.c, msg_sa.c, msg_policy.c ---- */

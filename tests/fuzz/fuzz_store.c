@@ -18,7 +18,6 @@
 #include "daemon/audit.h"
 #include "daemon/restore.h"
 #include "daemon/set_record.h"
-#include "daemon/upkeep.h"
 #include "tests/fuzz/sets.h"
 #include "tests/unit/world.h"
 
@@ -103,7 +102,6 @@ static void start_and_use(void)
 {
 	struct audit_report report;
 	struct restored restored;
-	struct upkeep *upkeep;
 	struct guards *guards;
 	struct audit *audit;
 	char why[400] = "";
@@ -113,16 +111,13 @@ static void start_and_use(void)
 	CHECK(restored.sets == world_sets());
 	put_sas();
 	audit = audit_new(&world.config, world.table, guards);
-	upkeep = upkeep_new(world.table);
-	CHECK(audit && upkeep);
+	CHECK(audit);
 	audit_run(audit, &report);
 	CHECK(!report.error && report.sets == world_sets());
-	upkeep_limits(upkeep);
 	fake_clock_advance_ms(0);
 	check_records();
 	use_sets();
 	audit_free(audit);
-	upkeep_free(upkeep);
 	sa_table_drop_all(world.table, "test");
 	guards_remove(guards);
 }

@@ -417,6 +417,7 @@ int xfrm_get_sa(struct xfrm *x, const struct xfrm_sa_id *id, struct xfrm_sa_stat
 		.packets = found->packets,
 		.replay_failed = found->replay_failed,
 		.integrity_failed = found->integrity_failed,
+		.encap = found->sa.encap,
 	};
 	return 0;
 }
@@ -508,7 +509,8 @@ static struct xfrm_dump_sa dumped(const struct fake_sa *held)
 		.stats = {.reqid = sa->reqid,
 			  .src = sa->src,
 			  .hard_s = sa->hard_s,
-			  .add_time = (uint64_t)held->add_time_s},
+			  .add_time = (uint64_t)held->add_time_s,
+			  .encap = sa->encap},
 	};
 }
 

@@ -543,6 +543,19 @@ static void an_sa_is_read_back(void **state)
 	assert_int_equal(sa.stats.integrity_failed, 3);
 }
 
+static void the_ports_of_an_encapsulated_sa_are_read_back(void **state)
+{
+	struct xfrm_dump_sa sa;
+
+	(void)state;
+	assert_int_equal(read_sa(ANSWER_SA("50010000", SEL4_UP, ID_ESP4), &sa), 0);
+	assert_false(sa.stats.encap.on);
+	assert_int_equal(read_sa(ANSWER_SA("6c010000", SEL4_UP, ID_ESP4) ENCAP, &sa), 0);
+	assert_true(sa.stats.encap.on);
+	assert_int_equal(sa.stats.encap.sport, 4500);
+	assert_int_equal(sa.stats.encap.dport, 23006);
+}
+
 static void a_larval_sa_is_marked(void **state)
 {
 	struct xfrm_dump_sa sa;
@@ -738,6 +751,7 @@ int main(void)
 		cmocka_unit_test(getsa_names_the_same),
 		cmocka_unit_test(getae_asks_without_flags),
 		cmocka_unit_test(an_sa_is_read_back),
+		cmocka_unit_test(the_ports_of_an_encapsulated_sa_are_read_back),
 		cmocka_unit_test(a_larval_sa_is_marked),
 		cmocka_unit_test(a_selector_of_another_form_is_marked_not_mistaken),
 		cmocka_unit_test(a_short_or_strange_answer_about_an_sa_is_refused),

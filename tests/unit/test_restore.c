@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon/restore.c, with the audit and the limits that follow it at start: a daemon that goes on
+ * daemon/restore.c, with the audit that follows it at start: a daemon that goes on
  * where another one stopped or died.
  *
  * The kill test: the daemon dies before each datagram to the kernel and before each commit of the
@@ -22,14 +22,12 @@
 #include "daemon/event.h"
 #include "daemon/restore.h"
 #include "daemon/set_record.h"
-#include "daemon/upkeep.h"
 #include "tests/unit/world.h"
 
 /* ---- one run of the daemon after another ---- */
 
 static struct guards *guards;
 static struct audit *audit;
-static struct upkeep *upkeep;
 static struct restored restored;
 static struct audit_report report;
 static char why[400];
@@ -38,11 +36,9 @@ static void leave(void)
 {
 	fake_xfrm_die_after(SIZE_MAX);
 	audit_free(audit);
-	upkeep_free(upkeep);
 	guards_free(guards);
 	sa_table_free(world.table);
 	audit = NULL;
-	upkeep = NULL;
 	guards = NULL;
 	world.table = NULL;
 	assert_int_equal(fake_timers_armed(), 0);
@@ -60,8 +56,6 @@ static int try_start(void)
 		return err;
 	audit = audit_new(&world.config, world.table, guards);
 	audit_run(audit, &report);
-	upkeep = upkeep_new(world.table);
-	upkeep_limits(upkeep);
 	fake_clock_advance_ms(0);
 	return 0;
 }
@@ -94,11 +88,9 @@ static int start(void **state)
 static int stop(void **state)
 {
 	audit_free(audit);
-	upkeep_free(upkeep);
 	sa_table_drop_all(world.table, "test");
 	guards_remove(guards);
 	audit = NULL;
-	upkeep = NULL;
 	guards = NULL;
 	return world_stop(state);
 }
@@ -431,7 +423,8 @@ static void E13_sets_come_back_as_they_were(void **state)
 	assert_true(audit_is_clean(&report));
 	assert_int_equal(records(after), n);
 	assert_memory_equal(before, after, n);
-	assert_int_equal(fake_xfrm_steps(FAKE_ADD_SA) + fake_xfrm_steps(FAKE_DELETE_SA), 0);
+	assert_int_equal(fake_xfrm_steps(FAKE_ADD_SA) + fake_xfrm_steps(FAKE_DELETE_SA) +
+				 fake_xfrm_steps(FAKE_CHANGE_SA), 0);
 	world_check(true);
 }
 

@@ -269,6 +269,33 @@ static void a_full_file_system_is_a_full_store(void **state)
 	free(big);
 }
 
+static blkcnt_t file_blocks(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat(file, &st), 0);
+	return st.st_blocks;
+}
+
+/* A start reads all of it, and nearly always changes nothing. */
+static void reading_a_large_store_takes_no_room(void **state)
+{
+	char *big = malloc(1 << 20);
+	blkcnt_t blocks;
+
+	(void)state;
+	memset(big, 'x', (1 << 20) - 1);
+	big[(1 << 20) - 1] = '\0';
+	assert_int_equal(open_store(1000), 0);
+	for (uint64_t serial = 1; serial <= 4; serial++)
+		assert_int_equal(put(serial, big), 0);
+	reopen();
+	blocks = file_blocks();
+	assert_has("1 2 3 4");
+	assert_int_equal(file_blocks(), blocks);
+	free(big);
+}
+
 /* A full store refuses the change whole, says so, and works again when there is room. */
 static void a_full_store_refuses_and_recovers(void **state)
 {
@@ -488,6 +515,7 @@ int main(void)
 		TEST(forgetting_what_is_not_there_is_no_failure),
 		TEST(a_full_file_system_is_a_full_store),
 		TEST(a_full_store_refuses_and_recovers),
+		TEST(reading_a_large_store_takes_no_room),
 		TEST(a_full_store_is_given_more_room),
 		TEST(its_usage_grows_with_the_records_and_shrinks_with_them),
 		TEST(only_its_user_can_read_it),

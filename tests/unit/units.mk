@@ -166,7 +166,7 @@ test_store := $(addprefix daemon/,store.c set_record.c event.c $(LOG) config.c) 
 test_store_PKG := libconfuse
 test_store_LIBS := -llmdb
 test_store_LDFLAGS := -Wl,--wrap=posix_fallocate
-test_restore := $(addprefix daemon/,restore.c upkeep.c) $(AUDIT) $(FAKE_WORLD)
+test_restore := daemon/restore.c $(AUDIT) $(FAKE_WORLD)
 test_restore_PKG := libcrypto libconfuse
 test_conn := daemon/conn.c $(DOORS)
 test_conn_PKG := libcrypto libconfuse jansson libevent_core
