@@ -9,7 +9,8 @@
 # make fuzz        libFuzzer with clang, FUZZ_S=60 seconds for each target; findings in build/fuzz
 # make bench       what it costs against the kernel alone (root); BENCH_SCALE=10 times as many phones,
 #                  BENCH_ROUNDS=5, ARGS="restart storm" for parts (registration, latency,
-#                  growth, restart, storm, datapath, kamailio); CSV and SVG in build/bench/out
+#                  growth, restart, storm, datapath, kamailio), KERNEL=6.12; CSV and SVG in
+#                  build/bench/out, and in PLOTS=tests/bench/plots, where README shows them
 # make install     DESTDIR= PREFIX= LIBDIR= UNITDIR= ZSHDIR=
 # make deb         Debian packages in build/deb/
 # make clean
@@ -227,13 +228,18 @@ fuzz: test-deps
 
 BENCH_SCALE  ?= 1
 BENCH_ROUNDS ?= 3
+BENCH_OUT    := $(BUILD)/bench/out$(KERNEL:%=-%)
+# A hundred thousand sets take 2 GB of a machine, some parts have more of them.
+bench: export SECAGREE_VM_MEMORY_MIB ?= $(shell awk 'BEGIN { print 2048 + 240 * int($(BENCH_SCALE)) }')
+BENCH_LIMIT_S = $(shell awk 'BEGIN { print 7200 * int($(BENCH_SCALE) + 1) }')
 
 bench: test-deps
 	$(Q)$(MAKE) all $(BENCHES:%=$(BUILD)/bench/%)
 	$(Q)$(BUILD)/bench/parse_time
 	$(Q)tests/bench/instructions.py --print
-	$(Q)$(VM) --timeout 7200 --out $(BUILD)/bench/out -- tests/bench/bench \
-		--scale $(BENCH_SCALE) --rounds $(BENCH_ROUNDS) --out $(abspath $(BUILD))/bench/out $(ARGS)
+	$(Q)$(VM) --timeout $(BENCH_LIMIT_S) --out $(BENCH_OUT) -- tests/bench/bench \
+		--scale $(BENCH_SCALE) --rounds $(BENCH_ROUNDS) --out $(abspath $(BENCH_OUT)) $(ARGS)
+	$(if $(PLOTS),$(Q)mkdir -p $(PLOTS) && cp $(BENCH_OUT)/* $(PLOTS))
 
 demo: test-deps
 	$(Q)$(MAKE) all

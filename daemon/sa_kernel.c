@@ -8,6 +8,18 @@
  *
  * The kernel counts an SA's limit from its add_time in real time, so that is how it is sent: never
  * as an elapsed time of the monotonic clock, which would kill SAs after a step of the other.
+ *
+ * Lives are changed with UPDSA, for which the kernel sets up keys and throws them away. NEWAE could
+ * move an SA's add_time instead, with no keys: some five times as many calls a second, less than
+ * twice as many with the GETAE whose counters it must repeat. It is not used, since
+ * - it starts no timer: a longer life works, a shorter one ends when the longer would have;
+ * - it overwrites the counters: what came between question and answer is not counted, and that is
+ *   what tells whether a phone was heard;
+ * - add_time is more than a beginning: of two SAs with the same selector the kernel takes the
+ *   larger, so an extended old set would take the traffic of a new one back; and txn.c knows by it
+ *   what it has made itself when answers were lost;
+ * - it changes no port of ESP in UDP, so that UPDSA is needed all the same.
+ * A registration has one change of a life or two, beside four new SAs that cost twice as much.
  */
 #include "daemon/sa_kernel.h"
 #include "daemon/event.h"

@@ -7,6 +7,8 @@ with policies of its own. "kamailio": the messages of its ims_ipsec_pcscf. The l
 kernel, so they go less far.
 """
 
+import math
+
 from results import table
 from stage import Daemon, Host
 
@@ -16,13 +18,13 @@ WINDOW = 400
 ADDRESSES = {"counting": ("--addresses", "counting", "--spis", "counting"),
              "random": ("--addresses", "random"),
              "nat": ("--addresses", "nat")}
-SHORTER = 0.4
 NAT_MAX = 20000  # each phone behind the one address has two ports of it
+KAMAILIO_MAX = 5000
 
 
-def _sizes(scale, shorter=False):
-    sizes = [int(size * scale * (SHORTER if shorter else 1)) for size in SIZES]
-    return [size for size in sizes if not shorter or size <= NAT_MAX]
+def _sizes(scale, part=1, largest=math.inf):
+    scale = min(part * scale, largest / SIZES[-1])
+    return [int(size * scale) for size in SIZES]
 
 
 def _fill(run, addresses, sizes):
@@ -62,11 +64,12 @@ def _daemon(results, turn, addresses, sizes):
 def measure(results, rounds, scale):
     for turn in range(max(rounds // 2, 1)):
         for addresses in ADDRESSES:
-            sizes = _sizes(scale, shorter=addresses == "nat")
+            sizes = _sizes(scale, 0.4, NAT_MAX) if addresses == "nat" else _sizes(scale)
             _alone(results, turn, addresses, sizes)
             _daemon(results, turn, addresses, sizes)
         for addresses in ("counting", "random"):
-            _alone(results, turn, addresses, _sizes(scale, shorter=True), "kamailio", "kamailio")
+            _alone(results, turn, addresses, _sizes(scale, 0.4, KAMAILIO_MAX), "kamailio",
+                   "kamailio")
 
 
 def _sizes_seen(results, subject):
@@ -96,13 +99,20 @@ def show(results):
     table("The same with another P-CSCF's messages", ("", "microseconds", "of the first"), rows)
 
 
-def plots(results):
+def _lines(results, addresses_of_all):
     lines = []
-    for addresses in ADDRESSES:
+    for addresses in addresses_of_all:
         for who in ("secagreed", "kernel", "kamailio"):
             subject = f"{who}, {addresses}"
             sizes = _sizes_seen(results, subject)
             if sizes:
                 lines.append((subject, [(size, 1e6 * results.median(PART, subject, str(size)))
                                         for size in sizes]))
-    return [("growth", "Microseconds for one more registration, beside so many", "lines", lines)]
+    return lines
+
+
+def plots(results):
+    return [("growth", "Microseconds for one more registration, beside so many", "lines",
+             _lines(results, ("counting", "random"))),
+            ("growth-nat", "The same, all phones behind one address", "lines",
+             _lines(results, ("nat",)))]

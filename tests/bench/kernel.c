@@ -10,7 +10,8 @@
  *
  *	add     four NEWSA in one datagram with one ACK: what sa.offer sends
  *	change  four UPDSA in one datagram: sa.confirm and sa.extend
- *	refresh four NEWAE with a new add_time instead (no keys, no crypto)
+ *	refresh four NEWAE with a new add_time instead (no keys, no crypto), which the daemon does
+ *	        not use: daemon/sa_kernel.c says why
  *	ask     four GETAE: the counters that a NEWAE must repeat
  *	delete  four DELSA in one datagram: sa.release
  *	life    add, change, change, delete for one phone after the other

@@ -3,7 +3,8 @@
 
 "kernel" sends the same messages, prepared beforehand. "kamailio" is the sequence of messages of
 Kamailio's ims_ipsec_pcscf, replayed; "counting" is each with phone addresses and SPIs that count up
-together, where the latter's reqid = SPI puts many SAs into one bucket of the kernel's hash.
+together, where the latter's reqid = SPI puts many SAs into one bucket of the kernel's hash. NEWAE
+instead of UPDSA is measured and not used: the head of daemon/sa_kernel.c says why.
 """
 
 import time

@@ -53,6 +53,6 @@ def show(results):
 
 def plots(results):
     lines = [(name, [(size, 1e3 * results.median(PART, str(size), quantity))
-                     for size in _sizes(results) if size])
+                     for size in _sizes(results)])
              for name, quantity in (("until it answers", "answers"), ("one bare dump", "dump"))]
-    return [("restart", "Milliseconds of a start, by sets of the run before", "lines", lines)]
+    return [("restart", "Milliseconds of a start, by sets of the run before", "straight", lines)]
