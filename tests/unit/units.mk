@@ -133,7 +133,7 @@ test_watch := daemon/watch.c daemon/upkeep.c $(AUDIT) $(FAKE_WORLD)
 test_watch_PKG := libcrypto libconfuse libevent_core
 test_rpc += $(AUDIT)
 test_command_sip += $(AUDIT)
-DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) $(SIP_FLOW) $(FAKE_WORLD)
+DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) xfrm/stat.c $(SIP_FLOW) $(FAKE_WORLD)
 test_event_log := $(addprefix daemon/,event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c
 test_event_log_LDFLAGS := -Wl,--wrap=calloc,--wrap=sendto
 test_frame_resp := daemon/frame_resp.c proto/text.c
@@ -181,5 +181,7 @@ test_drops_PKG := libconfuse
 test_phone := $(DOORS)
 test_phone_PKG := libcrypto libconfuse jansson
 test_phone_LIBS := -losipparser2
+test_stat := xfrm/stat.c xfrm/drops.c
+test_stat_LDFLAGS := -Wl,--wrap=fopen
 test_reload := daemon/json/read.c daemon/json/write.c $(addprefix daemon/,reload.c notify.c) $(AUDIT) $(FAKE_WORLD)
 test_reload_PKG := libcrypto libconfuse jansson libevent_core
