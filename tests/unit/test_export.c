@@ -17,7 +17,6 @@
 
 #include "daemon/event.h"
 #include "daemon/rpc.h"
-#include "daemon/wipe.h"
 #include "tests/unit/world.h"
 
 #define CK "c1c2c3c4c5c6c7c8c9cacbcccdcecfc0"
@@ -80,13 +79,6 @@ static int stop(void **state)
 	err = world_stop(state);
 	event_reset();
 	return leaks ? -1 : err;
-}
-
-static int use_wiping_memory(void **state)
-{
-	(void)state;
-	json_set_alloc_funcs(malloc, wipe_free);
-	return 0;
 }
 
 static json_t *export_keys(const char *params)
@@ -368,5 +360,5 @@ int main(void)
 		TEST(the_watch_over_free_sees_a_key),
 	};
 
-	return cmocka_run_group_tests(tests, use_wiping_memory, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
