@@ -91,7 +91,7 @@ static int start(void **state)
 	peer_uid = 0;
 	peer_unknown = ended = false;
 	world.config.allow_key_export = true;
-	d = (struct daemon){.config = &world.config, .xfrm = &fake_xfrm, .table = world.table};
+	d = world_daemon();
 	make_set();
 	return err;
 }

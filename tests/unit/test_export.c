@@ -61,11 +61,8 @@ static int start(void **state)
 
 	event_reset();
 	world.config.allow_key_export = true;
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .peer = &ROOT,
-			    .started_ms = clock_monotonic_ms()};
+	d = world_daemon();
+	d.peer = &ROOT;
 	leaks = 0;
 	return err;
 }

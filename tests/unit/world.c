@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "daemon/command.h"
 #include "daemon/event_log.h"
 #include "daemon/log.h"
 #include "daemon/set_record.h"
@@ -93,6 +94,14 @@ int world_stop(void **state)
 	return stored == 0 && fake_xfrm.sa_count == 0 && fake_xfrm.policy_count == 0 && fake_timers_armed() == 0
 		       ? 0
 		       : -1;
+}
+
+struct daemon world_daemon(void)
+{
+	return (struct daemon){.config = &world.config,
+			       .xfrm = &fake_xfrm,
+			       .table = world.table,
+			       .started_ms = clock_monotonic_ms()};
 }
 
 /* ---- phones ---- */

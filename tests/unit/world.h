@@ -28,6 +28,10 @@ extern struct world world;
 int world_start(void **state);
 int world_stop(void **state);
 
+/* A daemon that has just started over it. */
+struct daemon;
+struct daemon world_daemon(void);
+
 /* The mechanisms of the listener, as in the configuration; NULL ends them. */
 void world_mechanisms(const char *const *texts);
 
