@@ -1,3 +1,5 @@
+NO_MEMORY := tests/unit/no_memory.c
+NO_MEMORY_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc
 test_text := proto/text.c
 test_sec_header := proto/sec_header.c proto/text.c
 test_sec_header_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc
@@ -43,8 +45,8 @@ test_sockdiag := xfrm/sockdiag.c $(XFRM_FAKE)
 test_sockdiag_PKG := libmnl
 test_sockdiag_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
 test_histogram := xfrm/histogram.c
-test_hash := daemon/hash.c
-test_hash_LDFLAGS := -Wl,--wrap=getrandom,--wrap=malloc
+test_hash := daemon/hash.c $(NO_MEMORY)
+test_hash_LDFLAGS := $(NO_MEMORY_LDFLAGS),--wrap=getrandom
 test_spi := daemon/spi.c daemon/hash.c tests/unit/fake_timer.c
 test_spi_LDFLAGS := -Wl,--wrap=getrandom
 test_frame_json := daemon/frame_json.c
@@ -87,8 +89,8 @@ test_ue_options := tests/ue/options.c tests/ue/event.c tests/ue/ip.c tests/ue/mi
 test_ue_options_PKG := libcrypto
 test_option_tag := proto/option_tag.c proto/text.c
 test_decide := proto/decide.c proto/text.c
-test_sec_build := proto/sec_build.c proto/compare.c proto/sec_header.c proto/text.c
-test_sec_build_LDFLAGS := -Wl,--wrap=malloc
+test_sec_build := proto/sec_build.c proto/compare.c proto/sec_header.c proto/text.c $(NO_MEMORY)
+test_sec_build_LDFLAGS := $(NO_MEMORY_LDFLAGS)
 test_server_list := $(addprefix proto/,server_list.c sec_build.c ipsec3gpp.c sec_header.c text.c)
 test_choose := $(addprefix proto/,choose.c server_list.c sec_build.c compare.c ipsec3gpp.c sec_header.c text.c)
 test_digest := proto/digest.c proto/sec_header.c proto/text.c
@@ -134,8 +136,8 @@ test_watch_PKG := libcrypto libconfuse libevent_core
 test_rpc += $(AUDIT)
 test_command_sip += $(AUDIT)
 DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) xfrm/stat.c $(SIP_FLOW) $(FAKE_WORLD)
-test_event_log := $(addprefix daemon/,event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c
-test_event_log_LDFLAGS := -Wl,--wrap=calloc,--wrap=sendto
+test_event_log := $(addprefix daemon/,event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c $(NO_MEMORY)
+test_event_log_LDFLAGS := $(NO_MEMORY_LDFLAGS),--wrap=sendto
 test_frame_resp := daemon/frame_resp.c proto/text.c
 test_frame_http := daemon/frame_http.c proto/text.c
 test_resp := $(DOORS)
@@ -172,8 +174,8 @@ test_conn := daemon/conn.c $(DOORS)
 test_conn_PKG := libcrypto libconfuse jansson libevent_core
 test_conn_LIBS := -losipparser2
 test_conn_LDFLAGS := -Wl,--wrap=free,--wrap=getsockopt
-test_history := $(addprefix daemon/,history.c event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c
-test_history_LDFLAGS := -Wl,--wrap=calloc
+test_history := $(addprefix daemon/,history.c event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c $(NO_MEMORY)
+test_history_LDFLAGS := $(NO_MEMORY_LDFLAGS)
 test_diagnosis := daemon/diagnosis.c $(FAKE_WORLD)
 test_diagnosis_PKG := libcrypto libconfuse
 test_drops := daemon/drops.c $(FAKE_GUARD)
