@@ -116,8 +116,12 @@ static void assert_bad_key(const char *line, const char *words)
 
 static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 {
+	struct config without;
+
 	(void)state;
 	assert_good("");
+	config_default(&without);
+	assert_memory_equal(&config, &without, sizeof(config));
 	assert_int_equal(config.listener_count, 0);
 	assert_string_equal(config.socket.path, "/run/secagreed/control.sock");
 	assert_int_equal(config.socket.mode, 0660);
