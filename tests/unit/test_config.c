@@ -242,6 +242,9 @@ static void http_is_shut_unless_it_is_opened(void **state)
 	assert_string_equal(config.http.group, "sip");
 	assert_int_equal(config.http_port, 9100);
 	assert_int_equal(config.http_address.family, AF_INET);
+	assert_good("http {\n path = \"/tmp/h.sock\"\n}\nmonitor {\n path = \"/tmp/m.sock\"\n}\n");
+	assert_int_equal(config.http.mode, 0660);
+	assert_int_equal(config.monitor.mode, 0660);
 	assert_good("http {\n listen = \"[::1]:1\"\n}\n");
 	assert_int_equal(config.http_port, 1);
 	assert_int_equal(config.http_address.family, AF_INET6);
