@@ -508,14 +508,8 @@ static void put_listed(struct json_out *out, const struct sa_set *set, bool deta
 {
 	json_open(out, '{');
 	set_json_brief(out, set);
-	if (detail) {
-		json_name(out, "impu");
-		set_json_impu(out, set);
-		json_name(out, "phone");
-		set_json_endpoint(out, &set->ue_address, &set->ue);
-		json_name(out, "pcscf");
-		set_json_endpoint(out, &set->listener->address, &set->pcscf);
-	}
+	if (detail)
+		set_json_detail(out, set);
 	json_close(out, '}');
 }
 

@@ -52,8 +52,6 @@ void config_default(struct config *ret)
 	memset(ret, 0, sizeof(*ret));
 	snprintf(ret->socket.path, sizeof(ret->socket.path), "%s", CONFIG_DEFAULT_SOCKET);
 	ret->socket.mode = 0660;
-	ret->monitor.mode = 0660;
-	ret->http.mode = 0660;
 	snprintf(ret->state_dir, sizeof(ret->state_dir), "%s", CONFIG_DEFAULT_STATE);
 	ret->max_sets = 100000;
 	ret->max_sets_per_impi = 64;

@@ -10,11 +10,11 @@
 void drops_note(struct drops *drops, int64_t now_s)
 {
 	const size_t at = drops->count % DROPS_READINGS;
-	const size_t last = (drops->count + DROPS_READINGS - 1) % DROPS_READINGS;
-	const int64_t age_s = now_s - drops->readings[last].time_s;
+	const int64_t age_s = now_s - drops->tried_s;
 
-	if (drops->count && age_s >= 0 && age_s < DROPS_STEP_S)
+	if (age_s >= 0 && age_s < DROPS_STEP_S)
 		return;
+	drops->tried_s = now_s;
 	if (xfrm_read_drops(&drops->readings[at].drops) < 0)
 		return;
 	drops->readings[at].time_s = now_s;

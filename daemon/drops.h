@@ -9,7 +9,7 @@
 #include "xfrm/xfrm.h"
 
 #define DROPS_READINGS 32
-#define DROPS_STEP_S   10 /* no two readings are closer; together they cover a reg-await-auth */
+#define DROPS_STEP_S   10 /* no two tries are closer; together they cover a reg-await-auth */
 
 /* All zero: none yet. */
 struct drops {
@@ -17,7 +17,8 @@ struct drops {
 		int64_t time_s;
 		struct xfrm_drops drops;
 	} readings[DROPS_READINGS];
-	size_t count; /* ever taken; the latest is the one before, modulo DROPS_READINGS */
+	size_t count;    /* ever taken; the latest is the one before, modulo DROPS_READINGS */
+	int64_t tried_s; /* to take one, also in vain */
 };
 
 /* @now_s is later than all before, or the clock was stepped. Takes a reading if one is due. */

@@ -16,7 +16,6 @@
 #include "daemon/sip_flow.h"
 #include "daemon/store.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,8 +23,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define XFRM_STAT "/proc/net/xfrm_stat" /* networking/xfrm_proc in the kernel's manual */
 
 struct metric {
 	const char *name;
@@ -286,27 +283,24 @@ static void write_errors(const struct metric *m, const struct daemon *d, FILE *o
 	fprintf(out, "%s{errno=\"other\"} %" PRIu64 "\n", m->name, other);
 }
 
-static bool is_word(const char *text)
+struct drops_out {
+	const char *metric;
+	FILE *out;
+};
+
+static void write_drop(const char *name, uint64_t count, void *arg)
 {
-	while (isalnum((unsigned char)*text))
-		text++;
-	return !*text;
+	const struct drops_out *to = arg;
+
+	fprintf(to->out, "%s{counter=\"%s\"} %" PRIu64 "\n", to->metric, name, count);
 }
 
 static void write_drops(const struct metric *m, const struct daemon *d, FILE *out)
 {
-	FILE *file = fopen(XFRM_STAT, "re");
-	unsigned long long count;
-	char name[64];
+	struct drops_out to = { m->name, out };
 
 	(void)d;
-	if (!file)
-		return;
-	while (fscanf(file, "%63s %llu", name, &count) == 2) {
-		if (is_word(name))
-			fprintf(out, "%s{counter=\"%s\"} %llu\n", m->name, name, count);
-	}
-	fclose(file);
+	xfrm_read_stat(write_drop, &to);
 }
 
 static const struct metric METRICS[] = {

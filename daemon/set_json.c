@@ -61,6 +61,16 @@ void set_json_impu(struct json_out *out, const struct sa_set *set)
 	json_close(out, ']');
 }
 
+void set_json_detail(struct json_out *out, const struct sa_set *set)
+{
+	json_name(out, "impu");
+	set_json_impu(out, set);
+	json_name(out, "phone");
+	set_json_endpoint(out, &set->ue_address, &set->ue);
+	json_name(out, "pcscf");
+	set_json_endpoint(out, &set->listener->address, &set->pcscf);
+}
+
 static void add_ago(struct json_out *out, const char *name, uint64_t real_s)
 {
 	const int64_t now = clock_realtime_s();
@@ -132,12 +142,7 @@ void set_json_full(struct json_out *out, const struct sa_set *set)
 
 	json_open(out, '{');
 	set_json_brief(out, set);
-	json_name(out, "impu");
-	set_json_impu(out, set);
-	json_name(out, "phone");
-	set_json_endpoint(out, &set->ue_address, &set->ue);
-	json_name(out, "pcscf");
-	set_json_endpoint(out, &set->listener->address, &set->pcscf);
+	set_json_detail(out, set);
 	json_add_number(out, "reqid", set->reqid);
 	json_add_number(out, "own_policies", set->policy_count);
 	add_encap_port(out, set);

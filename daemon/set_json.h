@@ -17,6 +17,9 @@ void set_json_endpoint(struct json_out *out, const struct ip_addr *address,
 /* One line of sa.list, as members of the object under work. */
 void set_json_brief(struct json_out *out, const struct sa_set *set);
 
+/* The identities and both endpoints, as members of the object under work. */
+void set_json_detail(struct json_out *out, const struct sa_set *set);
+
 /* What names an SA of @set, and what it is for, as members of the object under work. */
 void set_json_sa(struct json_out *out, const struct sa_set *set, const struct xfrm_sa *sa);
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the kernel's XFRM has dropped, of all phones and all programs of this network namespace
- * together: the few counters of /proc/net/xfrm_stat that say something of a phone. No netlink; the
- * file is read anew each time.
+ * together: the few counters of stat.c that say something of a phone, by name, so that who compares
+ * two readings need not look for them. A counter that this kernel does not have stays 0. Nothing is
+ * kept from one reading to the next.
  */
 #include "xfrm/xfrm.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 static uint64_t *counter_of(struct xfrm_drops *drops, const char *name)
@@ -21,22 +20,21 @@ static uint64_t *counter_of(struct xfrm_drops *drops, const char *name)
 	return NULL;
 }
 
+static void take(const char *name, uint64_t count, void *arg)
+{
+	uint64_t *counter = counter_of(arg, name);
+
+	if (counter)
+		*counter = count;
+}
+
 int xfrm_read_drops(struct xfrm_drops *ret)
 {
-	FILE *file = fopen("/proc/self/net/xfrm_stat", "re");
 	struct xfrm_drops drops = { 0 };
-	unsigned long long count;
-	char name[64];
+	const int r = xfrm_read_stat(take, &drops);
 
-	if (!file)
-		return -errno;
-	while (fscanf(file, "%63s %llu", name, &count) == 2) {
-		uint64_t *counter = counter_of(&drops, name);
-
-		if (counter)
-			*counter = count;
-	}
-	fclose(file);
+	if (r < 0)
+		return r;
 	*ret = drops;
 	return 0;
 }

@@ -274,7 +274,14 @@ int xfrm_destroy_tcp(struct xfrm *x, const struct ip_addr *local, uint16_t local
 /* One line of text that names the object of a message; for errors and logs. */
 const char *xfrm_sa_id_format(const struct xfrm_sa_id *id, char *buf, size_t cap);
 
-/* ---- what was dropped: drops.c ---- */
+/* ---- what was dropped: stat.c, drops.c ---- */
+
+#define XFRM_STAT "/proc/net/xfrm_stat"
+
+/* Call @each for every counter of XFRM_STAT: @name is of letters and digits. A line that is not a
+ * name and a number is passed over. Returns 0, or why the file cannot be opened; -ENOENT: a kernel
+ * without CONFIG_XFRM_STATISTICS. */
+int xfrm_read_stat(void (*each)(const char *name, uint64_t count, void *arg), void *arg);
 
 /* Packets, of this whole network namespace, since it was made. */
 struct xfrm_drops {
@@ -283,7 +290,7 @@ struct xfrm_drops {
 	uint64_t tmpl_mismatch; /* what a policy wants protected, and is not or not so */
 };
 
-/* -ENOENT: a kernel without CONFIG_XFRM_STATISTICS. */
+/* As xfrm_read_stat(). */
 int xfrm_read_drops(struct xfrm_drops *ret);
 
 /* ---- dumps: dump.c, on a socket of their own ---- */

@@ -9,16 +9,9 @@
  */
 #include "daemon/ctl/ctl.h"
 
-static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+static int status(const json_t *result)
 {
-	json_t *result;
-	int status;
-
-	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
-	if (status != CTL_YES)
-		return status;
-	status = json_is_true(json_object_get(result, "protected")) ? CTL_YES : CTL_NO;
-	return rpc_print(ctl, result, status);
+	return json_is_true(json_object_get(result, "protected")) ? CTL_YES : CTL_NO;
 }
 
 static const struct ctl_option options[] = {
@@ -38,10 +31,11 @@ static const struct ctl_option options[] = {
 
 const struct ctl_command ctl_check = {
 	.name = "check",
-	.run = run,
+	.run = rpc_run,
 	.help = "is a message that arrived protected, and by which set?",
 	.method = "sa.check",
 	.options = options,
 	.forms = CTL_HAS_TSV,
 	.more = "Exit status 3: it is not protected.",
+	.status = status,
 };

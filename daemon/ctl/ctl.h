@@ -76,6 +76,10 @@ struct ctl_command {
 	const struct ctl_option *options;
 	const char *more; /* further lines for --help, or NULL */
 	unsigned forms;   /* CTL_HAS_* */
+
+	/* For rpc_run() and rpc_ask(), either may be NULL. */
+	int (*status)(const json_t *result); /* what the answer means; else CTL_YES */
+	void (*print)(json_t *result);       /* for people; else as it comes */
 };
 
 /* Read @argv[*@index...] into the object @args: @own options (may be NULL) and the common ones.
@@ -214,7 +218,10 @@ int rpc_try_on(const struct ctl *ctl, struct client *client, const char *method,
  * Returns @status, or CTL_REFUSED when it could not be written. */
 int rpc_print(const struct ctl *ctl, json_t *result, int status);
 
-/* A subcommand that is nothing but its method: ask and print. */
+/* Ask for @command's method once and print the answer as @command wants it. @params is stolen. */
+int rpc_ask(const struct ctl *ctl, const struct ctl_command *command, json_t *params);
+
+/* The same with the options as params: a subcommand that is nothing but its table. */
 int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args);
 
 /* ---- human.c: answers for people ---- */

@@ -7,10 +7,11 @@
  * (InStateSeqError), integrity (InStateProtoError), selector (InStateMismatch), policy
  * (InTmplMismatch); the first that fails is counted.
  */
-#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "daemon/ctl/doctor.h"
+#include "xfrm/xfrm.h"
 
 static const struct meaning {
 	const char *name;
@@ -85,35 +86,31 @@ static const struct meaning {
 	 "another program's: secagreed does not use it"},
 };
 
-static void explain(struct doctor *d, const char *name, unsigned long long count)
+static void explain(const char *name, uint64_t count, void *arg)
 {
+	struct doctor *d = arg;
+
+	if (!count)
+		return;
 	for (size_t i = 0; i < sizeof(MEANINGS) / sizeof(MEANINGS[0]); i++) {
 		if (strcmp(MEANINGS[i].name, name) != 0)
 			continue;
-		doctor_find(d, DOCTOR_WARN, "%s %llu: %s", name, count, MEANINGS[i].meaning);
+		doctor_find(d, DOCTOR_WARN, "%s %" PRIu64 ": %s", name, count, MEANINGS[i].meaning);
 		doctor_advise(d, "%s", MEANINGS[i].advice);
 		return;
 	}
-	doctor_find(d, DOCTOR_WARN, "%s %llu", name, count);
+	doctor_find(d, DOCTOR_WARN, "%s %" PRIu64, name, count);
 	doctor_advise(d,
 		      "newer than this program: see networking/xfrm_proc in the kernel's manual");
 }
 
 void doctor_counters(struct doctor *d)
 {
-	FILE *file = fopen("/proc/net/xfrm_stat", "re");
-	unsigned long long count;
-	char name[64];
+	const int r = xfrm_read_stat(explain, d);
 
-	if (!file) {
-		doctor_find(d, DOCTOR_WARN, "/proc/net/xfrm_stat: %s", strerror(errno));
-		doctor_advise(d, "boot a kernel with CONFIG_XFRM_STATISTICS, or nobody can say why "
-				 "packets are dropped");
+	if (r == 0)
 		return;
-	}
-	while (fscanf(file, "%63s %llu", name, &count) == 2) {
-		if (count)
-			explain(d, name, count);
-	}
-	fclose(file);
+	doctor_find(d, DOCTOR_WARN, "%s: %s", XFRM_STAT, strerror(-r));
+	doctor_advise(d, "boot a kernel with CONFIG_XFRM_STATISTICS, or nobody can say why "
+			 "packets are dropped");
 }

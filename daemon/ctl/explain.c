@@ -206,13 +206,26 @@ static void print_set(const json_t *set)
 	human_table(stdout, json_object_get(set, "sas"), columns, 2);
 }
 
-static void print(const json_t *result)
+static int status(const json_t *result)
+{
+	const size_t known = json_array_size(json_object_get(result, "sets")) +
+			     json_array_size(json_object_get(result, "events"));
+
+	return known ? CTL_YES : CTL_NO;
+}
+
+static void print(json_t *result)
 {
 	const json_t *sets = json_object_get(result, "sets");
 	const json_t *events = json_object_get(result, "events");
 	json_t *one;
 	size_t i;
 
+	if (status(result) == CTL_NO) {
+		puts("The daemon knows nothing of it: since it started no REGISTER of this phone was "
+		     "brought\nto it, or none that a 401 answered, or that is long ago.");
+		return;
+	}
 	human_text(stdout, options_text(result, "impi"));
 	fputs(" at ", stdout);
 	human_text(stdout, options_text(result, "ue"));
@@ -237,31 +250,11 @@ static const char *kind_of(const char *who)
 	return ip_parse(who, &ip) == 0 ? "ue" : "impi";
 }
 
-static bool is_known(const json_t *result)
-{
-	return json_array_size(json_object_get(result, "sets")) ||
-	       json_array_size(json_object_get(result, "events"));
-}
-
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
 	json_t *who = json_object_get(args, "who");
-	json_t *params = json_pack("{s:O}", kind_of(json_string_value(who)), who);
-	json_t *result;
-	int status = rpc_call(ctl, command->method, params, &result);
 
-	if (status != CTL_YES)
-		return status;
-	status = is_known(result) ? CTL_YES : CTL_NO;
-	if (ctl->json)
-		return output_json(result, status);
-	if (status == CTL_YES)
-		print(result);
-	else
-		puts("The daemon knows nothing of it: since it started no REGISTER of this phone was "
-		     "brought\nto it, or none that a 401 answered, or that is long ago.");
-	json_decref(result);
-	return status;
+	return rpc_ask(ctl, command, json_pack("{s:O}", kind_of(json_string_value(who)), who));
 }
 
 static const struct ctl_option options[] = {
@@ -277,4 +270,6 @@ const struct ctl_command ctl_explain = {
 	.method = "phone.explain",
 	.options = options,
 	.more = "Exit status 3: nothing is known of it.",
+	.status = status,
+	.print = print,
 };

@@ -46,28 +46,27 @@ static int add_key(json_t *params, const char *name, const uint8_t key[static KE
 	return r;
 }
 
-static int ask(const struct ctl *ctl, const char *method, json_t *params,
-	       const struct aka_keys *keys, json_t **ret_result)
+static int ask(const struct ctl *ctl, const struct ctl_command *command, json_t *params,
+	       const struct aka_keys *keys)
 {
 	if (add_key(params, "ck", keys->ck) < 0 || add_key(params, "ik", keys->ik) < 0) {
 		json_decref(params);
 		fputs("secagreectl: out of memory\n", stderr);
 		return CTL_REFUSED;
 	}
-	return rpc_call(ctl, method, params, ret_result);
+	return rpc_ask(ctl, command, params);
 }
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
 	struct aka_keys keys;
-	json_t *result;
 	int status = read_keys(options_text(args, "keys"), &keys);
 
 	if (status != CTL_YES)
 		return status;
-	status = ask(ctl, command->method, options_params(command->options, args), &keys, &result);
+	status = ask(ctl, command, options_params(command->options, args), &keys);
 	aka_keys_wipe(&keys);
-	return status == CTL_YES ? rpc_print(ctl, result, CTL_YES) : status;
+	return status;
 }
 
 static const struct ctl_option options[] = {

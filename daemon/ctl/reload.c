@@ -24,27 +24,18 @@ static void print_names(const json_t *result, const char *member, const char *wo
 	}
 }
 
-static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+static void print(json_t *result)
 {
-	json_t *result;
-	int status;
-
-	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
-	if (status != CTL_YES)
-		return status;
-	if (ctl->json)
-		return output_json(result, CTL_YES);
 	print_names(result, "changed", "changed: ");
 	print_names(result, "leaving", "goes with its last set: listener ");
 	print_names(result, "restart", "waits for a restart: ");
-	json_decref(result);
-	return CTL_YES;
 }
 
 const struct ctl_command ctl_reload = {
 	.name = "reload",
-	.run = run,
+	.run = rpc_run,
 	.help = "have the configuration read anew, and say what waits for a restart",
 	.method = "daemon.reload",
 	.options = no_options,
+	.print = print,
 };

@@ -157,11 +157,23 @@ int rpc_print(const struct ctl *ctl, json_t *result, int status)
 	return status;
 }
 
-int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+int rpc_ask(const struct ctl *ctl, const struct ctl_command *command, json_t *params)
 {
 	json_t *result;
-	int status;
+	int status = rpc_call(ctl, command->method, params, &result);
 
-	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
-	return status == CTL_YES ? rpc_print(ctl, result, CTL_YES) : status;
+	if (status != CTL_YES)
+		return status;
+	if (command->status)
+		status = command->status(result);
+	if (ctl->form != CTL_FORM_TEXT || !command->print)
+		return rpc_print(ctl, result, status);
+	command->print(result);
+	json_decref(result);
+	return status;
+}
+
+int rpc_run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	return rpc_ask(ctl, command, options_params(command->options, args));
 }

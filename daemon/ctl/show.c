@@ -19,21 +19,11 @@ static const struct human_column columns[] = {
 	{0},
 };
 
-static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+static void print(json_t *result)
 {
-	json_t *result;
-	int status;
-
-	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
-	if (status != CTL_YES)
-		return status;
-	if (ctl->form != CTL_FORM_TEXT)
-		return rpc_print(ctl, result, CTL_YES);
 	human_block(stdout, result, "sas");
 	fputs("\n", stdout);
 	human_table(stdout, json_object_get(result, "sas"), columns, 0);
-	json_decref(result);
-	return CTL_YES;
 }
 
 static const struct ctl_option options[] = {
@@ -43,9 +33,10 @@ static const struct ctl_option options[] = {
 
 const struct ctl_command ctl_show = {
 	.name = "show",
-	.run = run,
+	.run = rpc_run,
 	.help = "all about one set and its SAs",
 	.method = "sa.show",
 	.options = options,
 	.forms = CTL_HAS_TSV,
+	.print = print,
 };

@@ -18,12 +18,12 @@ static const struct human_column param_columns[] = {
 };
 
 /* Each method with its params below it. */
-static void print_methods(const json_t *methods)
+static void print_methods(json_t *result)
 {
 	json_t *method;
 	size_t i;
 
-	json_array_foreach (methods, i, method) {
+	json_array_foreach (json_object_get(result, "methods"), i, method) {
 		const json_t *params = json_object_get(method, "params");
 
 		human_text(stdout, options_text(method, "name"));
@@ -33,21 +33,6 @@ static void print_methods(const json_t *methods)
 		if (json_array_size(params))
 			human_table(stdout, params, param_columns, 4);
 	}
-}
-
-static int run_methods(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
-{
-	json_t *result;
-	int status;
-
-	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
-	if (status != CTL_YES)
-		return status;
-	if (ctl->json)
-		return output_json(result, CTL_YES);
-	print_methods(json_object_get(result, "methods"));
-	json_decref(result);
-	return CTL_YES;
 }
 
 static const struct human_column request_columns[] = {
@@ -75,21 +60,6 @@ static void print_stats(json_t *result)
 	json_decref(rows);
 }
 
-static int run_stats(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
-{
-	json_t *result;
-	int status;
-
-	status = rpc_call(ctl, command->method, options_params(command->options, args), &result);
-	if (status != CTL_YES)
-		return status;
-	if (ctl->form != CTL_FORM_TEXT)
-		return rpc_print(ctl, result, CTL_YES);
-	print_stats(result);
-	json_decref(result);
-	return CTL_YES;
-}
-
 const struct ctl_command ctl_status = {
 	.name = "status",
 	.run = rpc_run,
@@ -101,19 +71,21 @@ const struct ctl_command ctl_status = {
 
 const struct ctl_command ctl_stats = {
 	.name = "stats",
-	.run = run_stats,
+	.run = rpc_run,
 	.help = "how much the daemon has done since its start",
 	.method = "daemon.stats",
 	.options = no_options,
 	.forms = CTL_HAS_TSV,
+	.print = print_stats,
 };
 
 const struct ctl_command ctl_methods = {
 	.name = "methods",
-	.run = run_methods,
+	.run = rpc_run,
 	.help = "the methods that the daemon knows",
 	.method = "daemon.methods",
 	.options = no_options,
+	.print = print_methods,
 };
 
 const struct ctl_command ctl_version = {

@@ -10,15 +10,13 @@ import contextlib
 import os
 import re
 import select
-import signal
 import socket
 import statistics
-import subprocess
 import tempfile
 import time
 
 from results import table
-from stage import HERE, PCSCF, Daemon, Host, settle
+from stage import HERE, PCSCF, Daemon, Host, end, settle
 
 PART = "kamailio"
 PHONES = 16
@@ -82,16 +80,8 @@ class Proxy:
             "kamailio", "-f", os.path.join(HERE, "kamailio.cfg"), "-DD", "-E", "-m", 64, "-M", 4,
             "-Y", directory, "-A", f"PHONES={PHONES + WARM}",
             *(("-A", "WITH_IPSEC") if ipsec else ()), stdout=self.log, stderr=self.log)
-        self.stack.callback(self._stop)
+        self.stack.callback(end, self.process)
         self.host = host
-
-    def _stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(START_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
     def register(self, n):
         """Seconds from the REGISTER to the 401, and the latter."""

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -111,6 +110,15 @@ class Host(netns.Namespace):
         self.close()
 
 
+def end(process):
+    process.terminate()
+    try:
+        process.wait(START_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class Daemon:
     """secagreed in @host."""
 
@@ -141,12 +149,7 @@ class Daemon:
         return ready, time.monotonic() - begin
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(START_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     def _wait(self, end):
         while time.monotonic() < end and self.process.poll() is None:

@@ -490,6 +490,14 @@ a.b  Does b.
     n     number  no        how many
 a.c  Does c.
 """, "methods: each with its params")
+    r, _ = ask({"result": {"changed": ["log-level", "listener b: new"], "restart": ["user"],
+                           "leaving": ["a\x1b"]}}, "reload")
+    T.equal((r.exit, r.out.decode()), (0, """\
+changed: log-level
+changed: listener b: new
+goes with its last set: listener a?
+waits for a restart: user
+"""), "reload: a line for each name")
     r, _ = ask({"result": {"equal": False}}, "call", "agreement.compare")
     T.equal((r.exit, r.out), (0, b'{"equal":false}\n'), "call: JSON, exit 0")
 

@@ -177,10 +177,7 @@ static void begin(void)
 {
 	sets_begin();
 	world.config.audit_interval_s = 0;
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
+	d = world_daemon();
 	d.audit = audit_new(&world.config, world.table, NULL);
 	CHECK(d.audit);
 }

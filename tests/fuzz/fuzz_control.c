@@ -449,10 +449,7 @@ static void begin(void)
 	world.config.audit_interval_s = 0;
 	world.config.allow_key_export = true;
 	subscriber = (struct subscriber){0};
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
+	d = world_daemon();
 	CHECK(guards_install(&fake_xfrm, &world.config, &guards, why, sizeof(why)) == 0);
 	world.other_policies = fake_xfrm.policy_count;
 	d.audit = audit_new(&world.config, world.table, guards);

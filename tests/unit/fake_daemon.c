@@ -93,10 +93,8 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		log_open(LOG_TO_STDERR, config.log_level);
 	event_log_set(config.log_identity_hash, config.log_limit);
-	d = (struct daemon){.config = &config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
+	d = world_daemon();
+	d.config = &config;
 	err = serve(loop, &d);
 	sip_flow_free(d.sip);
 	sa_table_free(world.table);

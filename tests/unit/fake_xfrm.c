@@ -424,6 +424,7 @@ int xfrm_get_sa(struct xfrm *x, const struct xfrm_sa_id *id, struct xfrm_sa_stat
 
 int xfrm_read_drops(struct xfrm_drops *ret)
 {
+	fake_xfrm.drops_asked++;
 	if (fake_xfrm.refuse_drops)
 		return fake_xfrm.refuse_drops;
 	*ret = fake_xfrm.drops;

@@ -63,7 +63,8 @@ struct xfrm {
 	struct xfrm_counts counts;
 
 	struct xfrm_drops drops;
-	int refuse_drops; /* 0, or the answer to each question for them */
+	int refuse_drops;      /* 0, or the answer to each question for them */
+	unsigned drops_asked; /* questions for them */
 
 	size_t moments_left; /* until the daemon dies; SIZE_MAX: never */
 	bool dead;

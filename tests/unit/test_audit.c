@@ -45,31 +45,6 @@ static int stop(void **state)
 	return world_stop(state);
 }
 
-/* One registered phone more, at an address of its own. */
-static struct sa_set *phone(unsigned number)
-{
-	struct sa_set_request request = world_request();
-	char impi[40], address[40];
-	struct sa_set *set;
-
-	snprintf(impi, sizeof(impi), "phone%u@ims.example", number);
-	snprintf(address, sizeof(address), "198.51.100.%u", number);
-	request.impi = impi;
-	request.ue_address = world_ip(address);
-	set = world_create(&request);
-	world_confirm(set);
-	return set;
-}
-
-static struct sa_set *nat_phone(unsigned number)
-{
-	const struct sa_set_request request = world_request_nat(number);
-	struct sa_set *set = world_create(&request);
-
-	world_confirm(set);
-	return set;
-}
-
 static void steal(const struct sa_set *set, size_t sa)
 {
 	struct plan plan;
@@ -102,8 +77,8 @@ static void E13_a_kernel_that_holds_what_it_should_is_clean(void **state)
 {
 	(void)state;
 	for (unsigned i = 1; i <= 10; i++)
-		phone(i);
-	nat_phone(0);
+		world_registered_at(i);
+	world_registered_nat(0);
 	run();
 	assert_true(audit_is_clean(&report));
 	assert_int_equal(report.sets, 11);
@@ -117,7 +92,7 @@ static void E13_a_set_that_misses_any_of_its_sas_is_lost(void **state)
 {
 	(void)state;
 	for (size_t sa = 0; sa < 4; sa++) {
-		struct sa_set *set = phone(1), *stays = phone(2);
+		struct sa_set *set = world_registered_at(1), *stays = world_registered_at(2);
 		const uint64_t id = set->id, stays_id = stays->id;
 
 		steal(set, sa);
@@ -135,7 +110,7 @@ static void E13_a_set_that_misses_any_of_its_sas_is_lost(void **state)
 static void E13_sas_of_no_set_go_and_foreign_ones_stay(void **state)
 {
 	(void)state;
-	phone(1);
+	world_registered_at(1);
 	put_sa(70000, "198.51.100.9", "192.0.2.1", 33203);
 	put_sa(70001, "192.0.2.1", "198.51.100.9", 33203);
 	put_sa(70002, "198.51.100.9", "192.0.2.1", 33203u << 16 | 5);
@@ -163,7 +138,7 @@ static void many_orphans_go_whatever_the_size_of_a_piece(void **state)
 
 static void an_sa_that_another_program_put_in_place_of_ours_is_a_loss(void **state)
 {
-	struct sa_set *set = phone(1);
+	struct sa_set *set = world_registered_at(1);
 	struct plan plan;
 	char ip[IP_TEXT_BYTES];
 
@@ -178,7 +153,7 @@ static void an_sa_that_another_program_put_in_place_of_ours_is_a_loss(void **sta
 static void a_kernel_that_does_not_answer_loses_no_set(void **state)
 {
 	(void)state;
-	steal(phone(1), 0);
+	steal(world_registered_at(1), 0);
 	fake_xfrm.refuse_questions = -ENOBUFS;
 	run();
 	assert_int_equal(report.lost_sets, 0);
@@ -187,7 +162,7 @@ static void a_kernel_that_does_not_answer_loses_no_set(void **state)
 
 static void missing_and_changed_policies_of_sets_come_back(void **state)
 {
-	struct sa_set *set = nat_phone(0);
+	struct sa_set *set = world_registered_nat(0);
 	struct xfrm_policy *changed;
 
 	(void)state;
@@ -212,8 +187,8 @@ static void an_SA_with_another_limit_gets_its_own_again(void **state)
 	uint64_t wanted_s;
 
 	(void)state;
-	phone(0);
-	phone(1);
+	world_registered_at(0);
+	world_registered_at(1);
 	run();
 	assert_true(audit_is_clean(&report));
 	wanted_s = fake_xfrm.sas[5].sa.hard_s;
@@ -253,7 +228,7 @@ static void policies_of_no_set_go_and_foreign_ones_stay(void **state)
 	size_t before;
 
 	(void)state;
-	nat_phone(0);
+	world_registered_nat(0);
 	before = fake_xfrm.policy_count;
 	fake_xfrm_put_policy(&policy);
 	policy.sel.sport = 2;
@@ -268,7 +243,7 @@ static void policies_of_no_set_go_and_foreign_ones_stay(void **state)
 static void a_dump_that_fails_is_told_and_nothing_is_lost(void **state)
 {
 	(void)state;
-	steal(phone(1), 0);
+	steal(world_registered_at(1), 0);
 	fake_xfrm.refuse_dump = -ENOBUFS;
 	audit_run(audit, &report);
 	assert_int_equal(report.error, -ENOBUFS);
@@ -284,12 +259,12 @@ static void a_dump_that_fails_is_told_and_nothing_is_lost(void **state)
 static void it_runs_by_itself_after_the_interval_and_again(void **state)
 {
 	(void)state;
-	steal(phone(1), 0);
+	steal(world_registered_at(1), 0);
 	fake_clock_advance_s(299);
 	assert_int_equal(world_sets(), 1);
 	fake_clock_advance_s(1);
 	assert_int_equal(world_sets(), 0);
-	steal(phone(1), 0);
+	steal(world_registered_at(1), 0);
 	fake_clock_advance_s(301);
 	assert_int_equal(world_sets(), 0);
 }
@@ -303,7 +278,7 @@ static void interval_0_is_never(void **state)
 	assert_int_equal(fake_timers_armed(), 0);
 	run();
 	assert_int_equal(fake_timers_armed(), 0);
-	steal(phone(1), 0);
+	steal(world_registered_at(1), 0);
 	audit_soon(audit); /* 10 s after the one before */
 	fake_clock_advance_s(10);
 	assert_int_equal(world_sets(), 0);
@@ -313,12 +288,12 @@ static void interval_0_is_never(void **state)
 static void lost_events_bring_one_at_once_and_then_every_ten_seconds(void **state)
 {
 	(void)state;
-	steal(phone(1), 0);
+	steal(world_registered_at(1), 0);
 	audit_soon(audit);
 	audit_soon(audit);
 	fake_clock_advance_ms(1);
 	assert_int_equal(world_sets(), 0);
-	steal(phone(1), 0);
+	steal(world_registered_at(1), 0);
 	audit_soon(audit);
 	fake_clock_advance_s(9);
 	assert_int_equal(world_sets(), 1);
@@ -340,7 +315,7 @@ static void in_between(void *arg)
 		sa_set_drop(dropped, "test");
 	dropped = NULL;
 	if (!made)
-		made = phone(200);
+		made = world_registered_at(200);
 }
 
 static void sets_that_come_and_go_meanwhile_are_neither_lost_nor_orphans(void **state)
@@ -349,7 +324,7 @@ static void sets_that_come_and_go_meanwhile_are_neither_lost_nor_orphans(void **
 
 	(void)state;
 	for (unsigned i = 0; i < 60; i++)
-		sets[i] = phone(i + 1);
+		sets[i] = world_registered_at(i + 1);
 	made = NULL;
 	dropped = sets[59];
 	timer_init(&probe_timer, in_between, NULL);
@@ -386,7 +361,7 @@ static void one_that_is_asked_for_sees_what_happened_under_the_one_under_way(voi
 
 	(void)state;
 	for (unsigned i = 0; i < 60; i++)
-		sets[i] = phone(i + 1);
+		sets[i] = world_registered_at(i + 1);
 	stolen = sets[0];
 	timer_init(&probe_timer, ask_in_between, NULL);
 	audit_soon(audit);
@@ -410,7 +385,7 @@ static void a_walk_meets_every_set_once_and_survives_their_end(void **state)
 	assert_int_equal(walk_begin(&walk, world.table), 0);
 	assert_int_equal(walk_next(&walk, sets), 0);
 	for (unsigned i = 0; i < 40; i++)
-		all[i] = phone(i + 1);
+		all[i] = world_registered_at(i + 1);
 	assert_int_equal(walk_begin(&walk, world.table), 0);
 	met = walk_next(&walk, sets);
 	assert_int_equal(met, WALK_SETS);
@@ -418,7 +393,7 @@ static void a_walk_meets_every_set_once_and_survives_their_end(void **state)
 	sa_set_drop(all[0], "test");
 	for (unsigned i = 20; i < 39; i++)
 		sa_set_drop(all[i], "test");
-	phone(100); /* not met */
+	world_registered_at(100); /* not met */
 	met = walk_next(&walk, sets);
 	assert_int_equal(met, 5);
 	assert_ptr_equal(sets[4], all[39]);

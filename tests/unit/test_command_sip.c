@@ -14,22 +14,15 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include <malloc.h>
 #include <openssl/evp.h>
 #include <osipparser2/osip_port.h>
 
 #include "daemon/rpc.h"
-#include "daemon/wipe.h"
 #include "daemon/sip_flow.h"
+#include "tests/unit/key_leaks.h"
 #include "tests/unit/world.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
-
-#define CK "c1c2c3c4c5c6c7c8c9cacbcccdcecfc0"
-#define IK "a1a2a3a4a5a6a7a8a9aaabacadaeafa0"
-
-static const uint8_t CK_BYTES[] = {0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8};
-static const uint8_t IK_BYTES[] = {0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8};
 
 #define HEAD                                                                                       \
 	"From: <sip:u@ims.example>;tag=1\r\nTo: <sip:u@ims.example>\r\nCall-ID: c\r\n"             \
@@ -49,27 +42,6 @@ static const uint8_t IK_BYTES[] = {0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa
 	"\"source\":{\"address\":\"198.51.100.7\",\"port\":5060},"                                 \
 	"\"destination\":{\"address\":\"192.0.2.1\",\"port\":5060}"
 
-/* ---- free(): nothing with a key in it may pass ---- */
-
-void __real_free(void *p);
-void __wrap_free(void *p);
-
-static unsigned leaks;
-
-static bool has_key(const void *data, size_t n)
-{
-	return memmem(data, n, CK, 8) || memmem(data, n, IK, 8) ||
-	       memmem(data, n, CK_BYTES, sizeof(CK_BYTES)) ||
-	       memmem(data, n, IK_BYTES, sizeof(IK_BYTES));
-}
-
-void __wrap_free(void *p)
-{
-	if (p && has_key(p, malloc_usable_size(p)))
-		leaks++;
-	__real_free(p);
-}
-
 static struct daemon d;
 static json_t *last;
 
@@ -77,11 +49,8 @@ static int start(void **state)
 {
 	const int err = world_start(state);
 
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
-	leaks = 0;
+	d = world_daemon();
+	key_leaks = 0;
 	return err;
 }
 
@@ -93,7 +62,7 @@ static int stop(void **state)
 	last = NULL;
 	sip_flow_free(d.sip);
 	err = world_stop(state);
-	return leaks ? -1 : err;
+	return key_leaks ? -1 : err;
 }
 
 /* What libosip2 frees is looked at too: it must never get a key. */
@@ -102,11 +71,10 @@ static void osip_free_seen(void *p)
 	free(p);
 }
 
-static int use_wiping_memory(void **state)
+static int see_what_osip_frees(void **state)
 {
 	(void)state;
 	osip_set_allocators(malloc, realloc, osip_free_seen);
-	json_set_alloc_funcs(malloc, wipe_free);
 	return 0;
 }
 
@@ -205,7 +173,7 @@ static void a_registration_in_two_calls(void **state)
 	assert_int_equal(number_of(json_object_get(v, "send_from"), "port"), 5060);
 	assert_string_equal(text_of(json_object_get(v, "send_to"), "address"), "198.51.100.7");
 	assert_int_equal(world_sets(), 1);
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void keys_are_wiped_on_every_way(void **state)
@@ -225,7 +193,7 @@ static void keys_are_wiped_on_every_way(void **state)
 		result("sip.request", REGISTER, PLACES);
 		result("sip.response", MESSAGES[i], "");
 	}
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void base64_in_is_base64_out(void **state)
@@ -388,8 +356,8 @@ static void the_watch_over_free_sees_a_key(void **state)
 
 	(void)state;
 	free(p);
-	assert_int_equal(leaks, 1);
-	leaks = 0;
+	assert_int_equal(key_leaks, 1);
+	key_leaks = 0;
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -408,5 +376,5 @@ int main(void)
 		T(the_watch_over_free_sees_a_key),
 	};
 
-	return cmocka_run_group_tests(tests, use_wiping_memory, NULL);
+	return cmocka_run_group_tests(tests, see_what_osip_frees, NULL);
 }

@@ -116,8 +116,12 @@ static void assert_bad_key(const char *line, const char *words)
 
 static void an_empty_file_has_the_defaults_and_no_listener(void **state)
 {
+	struct config without;
+
 	(void)state;
 	assert_good("");
+	config_default(&without);
+	assert_memory_equal(&config, &without, sizeof(config));
 	assert_int_equal(config.listener_count, 0);
 	assert_string_equal(config.socket.path, "/run/secagreed/control.sock");
 	assert_int_equal(config.socket.mode, 0660);
@@ -238,6 +242,9 @@ static void http_is_shut_unless_it_is_opened(void **state)
 	assert_string_equal(config.http.group, "sip");
 	assert_int_equal(config.http_port, 9100);
 	assert_int_equal(config.http_address.family, AF_INET);
+	assert_good("http {\n path = \"/tmp/h.sock\"\n}\nmonitor {\n path = \"/tmp/m.sock\"\n}\n");
+	assert_int_equal(config.http.mode, 0660);
+	assert_int_equal(config.monitor.mode, 0660);
 	assert_good("http {\n listen = \"[::1]:1\"\n}\n");
 	assert_int_equal(config.http_port, 1);
 	assert_int_equal(config.http_address.family, AF_INET6);

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,12 +18,8 @@
 
 #include "daemon/conn.h"
 #include "daemon/event.h"
+#include "tests/unit/key_leaks.h"
 #include "tests/unit/world.h"
-
-#define CK "c1c2c3c4c5c6c7c8c9cacbcccdcecfc0"
-
-static const uint8_t CK_BYTES[] = {0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8,
-				   0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xce, 0xcf, 0xc0};
 
 static struct event_base *loop;
 static struct daemon d;
@@ -32,22 +27,12 @@ static struct conn *conn;
 static int client;
 static bool ended;
 
-/* ---- free(): nothing with a key in it may pass; and who is at the other end ---- */
+/* ---- who is at the other end ---- */
 
-void __real_free(void *p);
-void __wrap_free(void *p);
 int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes);
 
-static unsigned leaks;
 static uid_t peer_uid;
 static bool peer_unknown;
-
-void __wrap_free(void *p)
-{
-	if (p && memmem(p, malloc_usable_size(p), CK, 8))
-		leaks++;
-	__real_free(p);
-}
 
 int __wrap_getsockopt(int fd, int level, int option, void *value, socklen_t *bytes)
 {
@@ -87,11 +72,11 @@ static int start(void **state)
 	int err = world_start(state);
 
 	event_reset();
-	leaks = 0;
+	key_leaks = 0;
 	peer_uid = 0;
 	peer_unknown = ended = false;
 	world.config.allow_key_export = true;
-	d = (struct daemon){.config = &world.config, .xfrm = &fake_xfrm, .table = world.table};
+	d = world_daemon();
 	make_set();
 	return err;
 }
@@ -102,7 +87,7 @@ static int stop(void **state)
 	conn = NULL;
 	close(client);
 	event_reset();
-	return world_stop(state) || leaks ? -1 : 0;
+	return world_stop(state) || key_leaks ? -1 : 0;
 }
 
 static int make_loop(void **state)
@@ -240,7 +225,7 @@ static void keys_leave_for_root_and_nothing_stays(void **state)
 	assert_null(d.peer);
 	conn_free(conn);
 	conn = NULL;
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void other_users_are_known_for_what_they_are(void **state)

@@ -82,9 +82,27 @@ static void a_kernel_that_does_not_count(void **state)
 	assert_int_equal(drops.count, 0);
 	assert_int_equal(drops_since(&drops, 1000, &ret), -ENOENT);
 	fake_xfrm.refuse_drops = 0;
-	note(1000, 1);
+	note(1000 + DROPS_STEP_S, 1);
+	assert_int_equal(drops.count, 1);
+	assert_int_equal(since(1000), 0);
 	fake_xfrm.refuse_drops = -ENOENT;
 	assert_int_equal(drops_since(&drops, 1000, &ret), -ENOENT);
+}
+
+static void a_try_in_vain_is_not_soon_repeated(void **state)
+{
+	(void)state;
+	fake_xfrm.refuse_drops = -ENOENT;
+	for (int64_t s = 1000; s < 1000 + DROPS_STEP_S; s++) {
+		note(s, 1);
+		note(s, 1);
+	}
+	assert_int_equal(fake_xfrm.drops_asked, 1);
+	note(1000 + DROPS_STEP_S, 1);
+	assert_int_equal(fake_xfrm.drops_asked, 2);
+	note(900, 1); /* the clock was set back */
+	assert_int_equal(fake_xfrm.drops_asked, 3);
+	assert_int_equal(drops.count, 0);
 }
 
 int main(void)
@@ -94,6 +112,7 @@ int main(void)
 		cmocka_unit_test_setup(readings_are_not_close, start),
 		cmocka_unit_test_setup(of_what_is_too_old_the_oldest_is_taken, start),
 		cmocka_unit_test_setup(a_kernel_that_does_not_count, start),
+		cmocka_unit_test_setup(a_try_in_vain_is_not_soon_repeated, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,16 +25,7 @@
 #include "daemon/log.h"
 #include "daemon/log_limit.h"
 #include "tests/unit/fake_timer.h"
-
-static bool no_memory;
-
-void *__real_calloc(size_t count, size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-	return no_memory ? NULL : __real_calloc(count, bytes);
-}
+#include "tests/unit/no_memory.h"
 
 static int start(void **state)
 {

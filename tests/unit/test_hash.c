@@ -15,18 +15,16 @@
 #include <sys/random.h>
 
 #include "daemon/hash.h"
+#include "tests/unit/no_memory.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- the key that hash_init() draws, and memory ---- */
+/* ---- the key that hash_init() draws ---- */
 
 ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags);
-void *__real_malloc(size_t bytes);
-void *__wrap_malloc(size_t bytes);
 
 static ssize_t random_bytes; /* -1: no limit */
 static uint8_t random_first;
-static bool no_memory;
 
 ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags)
 {
@@ -38,11 +36,6 @@ ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags)
 	for (size_t i = 0; i < bytes; i++)
 		p[i] = (uint8_t)(random_first + i);
 	return (ssize_t)bytes;
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-	return no_memory ? NULL : __real_malloc(bytes);
 }
 
 static int start(void **state)

@@ -16,17 +16,9 @@
 #include "daemon/hash.h"
 #include "daemon/history.h"
 #include "daemon/log.h"
+#include "tests/unit/no_memory.h"
 
 static const struct event_record *got[HISTORY_EVENTS];
-static bool no_memory;
-
-void *__real_calloc(size_t count, size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-	return no_memory ? NULL : __real_calloc(count, bytes);
-}
 
 static int start(void **state)
 {

@@ -27,10 +27,7 @@ static int start(void **state)
 	const int err = world_start(state);
 
 	event_reset();
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
+	d = world_daemon();
 	return err;
 }
 

@@ -34,10 +34,7 @@ static int start(void **state)
 	int err = world_start(state);
 
 	history_start();
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
+	d = world_daemon();
 	return err;
 }
 

@@ -12,18 +12,15 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <malloc.h>
-
 #include "daemon/event.h"
 #include "daemon/frame_json.h"
 #include "daemon/resp.h"
 #include "daemon/sip_flow.h"
+#include "tests/unit/key_leaks.h"
 #include "tests/unit/world.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-#define CK    "c1c2c3c4c5c6c7c8c9cacbcccdcecfc0"
-#define IK    "a1a2a3a4a5a6a7a8a9aaabacadaeafa0"
 #define OFFER                                                                                      \
 	"{\"impi\":\"a@x\",\"ue\":\"198.51.100.7\",\"pcscf\":\"192.0.2.1\",\"ck\":\"" CK           \
 	"\",\"ik\":\"" IK "\",\"security_client\":\"ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;"    \
@@ -32,27 +29,13 @@
 static struct daemon d;
 static char *reply;
 static bool quit;
-static unsigned leaks;
-
-void __real_free(void *p);
-void __wrap_free(void *p);
-
-void __wrap_free(void *p)
-{
-	if (p && (memmem(p, malloc_usable_size(p), CK, 8) || memmem(p, malloc_usable_size(p), IK, 8)))
-		leaks++;
-	__real_free(p);
-}
 
 static int start(void **state)
 {
 	const int err = world_start(state);
 
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
-	leaks = 0;
+	d = world_daemon();
+	key_leaks = 0;
 	return err;
 }
 
@@ -62,7 +45,7 @@ static int stop(void **state)
 	reply = NULL;
 	sip_flow_free(d.sip);
 	event_reset();
-	return world_stop(state) || leaks ? -1 : 0;
+	return world_stop(state) || key_leaks ? -1 : 0;
 }
 
 /* The reply to the command of these words, as text. */
@@ -239,7 +222,7 @@ static void keys_are_wiped_wherever_a_command_fails(void **state)
 	}
 	/* {"ck":"CK"}, cut */
 	SAY("sa.offer", "eyJjayI6ImMxYzJjM2M0YzVjNmM3YzhjOWNhY2JjY2NkY2VjZmMwIg==");
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 int main(void)

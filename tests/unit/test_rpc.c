@@ -14,44 +14,16 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include <malloc.h>
-
 #include "daemon/dispatch.h"
 #include "daemon/event.h"
 #include "daemon/rpc.h"
+#include "tests/unit/key_leaks.h"
 #include "tests/unit/world.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-#define CK "c1c2c3c4c5c6c7c8c9cacbcccdcecfc0"
-#define IK "a1a2a3a4a5a6a7a8a9aaabacadaeafa0"
-
-static const uint8_t CK_BYTES[] = {0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8};
-static const uint8_t IK_BYTES[] = {0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8};
-
 #define CLIENT                                                                                     \
 	"ipsec-3gpp;alg=hmac-sha-1-96;ealg=aes-cbc;spi-c=1001;spi-s=1002;port-c=5062;port-s=5064"
-
-/* ---- free(): nothing with a key in it may pass ---- */
-
-void __real_free(void *p);
-void __wrap_free(void *p);
-
-static unsigned leaks;
-
-static bool has_key(const void *data, size_t n)
-{
-	return memmem(data, n, CK, 8) || memmem(data, n, IK, 8) ||
-	       memmem(data, n, CK_BYTES, sizeof(CK_BYTES)) ||
-	       memmem(data, n, IK_BYTES, sizeof(IK_BYTES));
-}
-
-void __wrap_free(void *p)
-{
-	if (p && has_key(p, malloc_usable_size(p)))
-		leaks++;
-	__real_free(p);
-}
 
 /* ---- helpers ---- */
 
@@ -62,11 +34,8 @@ static int start(void **state)
 {
 	int err = world_start(state);
 
-	d = (struct daemon){.config = &world.config,
-			    .xfrm = &fake_xfrm,
-			    .table = world.table,
-			    .started_ms = clock_monotonic_ms()};
-	leaks = 0;
+	d = world_daemon();
+	key_leaks = 0;
 	return err;
 }
 
@@ -77,7 +46,7 @@ static int stop(void **state)
 	json_decref(last);
 	last = NULL;
 	err = world_stop(state);
-	return leaks ? -1 : err;
+	return key_leaks ? -1 : err;
 }
 
 /* The reply as text is one line without a key, or NULL. */
@@ -241,7 +210,7 @@ static void what_is_no_json_is_a_parse_error(void **state)
 		assert_error(reply, -32700, "bad_request");
 		assert_true(json_is_null(json_object_get(reply, "id")));
 	}
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void what_is_no_request_is_an_invalid_request(void **state)
@@ -460,7 +429,7 @@ static void an_offer_is_answered_with_everything_the_front_end_needs(void **stat
 	assert_string_equal(text_of(pcscf, "address"), "192.0.2.1");
 	assert_int_equal(number_of(pcscf, "port_s"), 6100);
 	assert_in_range(number_of(pcscf, "port_c"), 6104, 6107);
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void an_rfc3329_offer_is_answered_in_its_dialect(void **state)
@@ -505,7 +474,7 @@ static void a_transaction_with_other_keys_is_another_one(void **state)
 			     "\"security_client\":\"" CLIENT "\"}"),
 			"set"),
 		first);
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void a_bad_header_is_refused_with_its_place(void **state)
@@ -519,7 +488,7 @@ static void a_bad_header_is_refused_with_its_place(void **state)
 	assert_true(number_of(data, "offset") > 0);
 	assert_string_equal(text_of(data, "verdict"), "reject");
 	assert_int_equal(number_of(json_object_get(data, "sip"), "code"), 400);
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void B2_a_494_comes_with_its_headers(void **state)
@@ -583,7 +552,7 @@ static void what_the_kernel_refused_is_said(void **state)
 	assert_string_equal(text_of(kernel, "errno"), "EPERM");
 	assert_string_equal(text_of(kernel, "text"), "the fake says no");
 	assert_int_equal(number_of(json_object_get(data, "sip"), "code"), 500);
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void N2_a_phone_behind_a_nat_is_discarded_in_silence(void **state)
@@ -616,7 +585,7 @@ static void the_listener_is_found_by_name_or_address(void **state)
 	world.config.listener_count = 2;
 	snprintf(params, sizeof(params), "{\"pcscf\":\"192.0.2.1\",%s", REST);
 	refused_data("sa.offer", params, "unknown_listener"); /* which one? */
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void phone_and_listener_are_of_one_address_family(void **state)
@@ -626,7 +595,7 @@ static void phone_and_listener_are_of_one_address_family(void **state)
 		     "{\"impi\":\"a@x\",\"ue\":\"2001:db8::7\",\"pcscf\":\"192.0.2.1\",\"ck\":\"" CK
 		     "\",\"ik\":\"" IK "\",\"security_client\":\"" CLIENT "\"}",
 		     "unknown_listener");
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 /* ---- a registration, as the front end drives it ---- */
@@ -673,7 +642,7 @@ static void a_registration_from_offer_to_release(void **state)
 		json_string_value(json_array_get(json_object_get(result, "released"), 0)), id);
 	assert_int_equal(world_sets(), 0);
 	on_set_refused("sa.release", id, "", "unknown_set");
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 static void the_longest_expires_is_shown_as_it_is(void **state)
@@ -1315,7 +1284,7 @@ static void a_set_is_shown_with_the_counters_of_its_sas(void **state)
 	assert_string_equal(text_of(json_array_get(sas, 2), "direction"), "out");
 	assert_int_equal(number_of(json_array_get(sas, 2), "spi"), 1001);
 	assert_true(json_is_true(json_object_get(json_array_get(sas, 3), "lost")));
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 /* ---- agreement.*, daemon.* ---- */
@@ -1489,7 +1458,7 @@ static void keys_of_a_request_are_wiped_wherever_it_fails(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(TEXTS); i++)
 		free(handle(TEXTS[i]));
-	assert_int_equal(leaks, 0);
+	assert_int_equal(key_leaks, 0);
 }
 
 /* The check itself must be able to fail. */
@@ -1499,8 +1468,8 @@ static void the_watch_over_free_sees_a_key(void **state)
 
 	(void)state;
 	free(text);
-	assert_int_equal(leaks, 1);
-	leaks = 0;
+	assert_int_equal(key_leaks, 1);
+	key_leaks = 0;
 }
 
 int main(void)

@@ -18,21 +18,12 @@
 
 #include "proto/compare.h"
 #include "proto/sec_build.h"
+#include "tests/unit/no_memory.h"
 
 #define HEX32       "0123456789abcdef0123456789abcdef"
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 #define SPAN(s)     ((struct span){s, sizeof(s) - 1})
 #define OUT_BYTES   (SEC_MAX_BYTES + 1)
-
-static bool no_memory;
-
-void *__real_malloc(size_t n);
-void *__wrap_malloc(size_t n);
-
-void *__wrap_malloc(size_t n)
-{
-	return no_memory ? NULL : __real_malloc(n);
-}
 
 static struct sec_build begun(const char *mechanism)
 {

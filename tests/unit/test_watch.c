@@ -129,30 +129,6 @@ static void step_clock(int64_t s)
 	fake_clock_advance_ms(1);
 }
 
-static struct sa_set *phone(unsigned number)
-{
-	struct sa_set_request request = world_request();
-	char impi[40], address[40];
-	struct sa_set *set;
-
-	snprintf(impi, sizeof(impi), "phone%u@ims.example", number);
-	snprintf(address, sizeof(address), "198.51.100.%u", number);
-	request.impi = impi;
-	request.ue_address = world_ip(address);
-	set = world_create(&request);
-	world_confirm(set);
-	return set;
-}
-
-static struct sa_set *nat_phone(unsigned number)
-{
-	const struct sa_set_request request = world_request_nat(number);
-	struct sa_set *set = world_create(&request);
-
-	world_confirm(set);
-	return set;
-}
-
 static struct xfrm_policy *held(uint32_t index)
 {
 	for (size_t i = 0; i < fake_xfrm.policy_count; i++) {
@@ -185,8 +161,8 @@ static void a_step_of_the_clock_pins_every_limit_again(void **state)
 
 	(void)state;
 	for (unsigned i = 1; i <= 50; i++)
-		phone(i);
-	nat_phone(0);
+		world_registered_at(i);
+	world_registered_nat(0);
 	fake_clock_advance_s(500);
 	for (size_t i = 0; i < sizeof(STEPS_S) / sizeof(STEPS_S[0]); i++) {
 		step_clock(STEPS_S[i]);
@@ -202,7 +178,7 @@ static void limits_go_out_in_datagrams_of_64_messages_at_most(void **state)
 
 	(void)state;
 	for (unsigned i = 1; i <= 50; i++)
-		phone(i);
+		world_registered_at(i);
 	fake_xfrm_forget();
 	first = fake_xfrm.datagrams + 1;
 	step_clock(3600);
@@ -217,7 +193,7 @@ static void limits_go_out_in_datagrams_of_64_messages_at_most(void **state)
 /* A limit before add_time cannot be said: the kernel's is late, never early, and our timer works. */
 static void a_step_far_back_loses_no_set_and_the_daemons_timer_works(void **state)
 {
-	struct sa_set *set = phone(1);
+	struct sa_set *set = world_registered_at(1);
 	const uint64_t id = set->id;
 
 	(void)state;
@@ -231,13 +207,13 @@ static void a_step_far_back_loses_no_set_and_the_daemons_timer_works(void **stat
 
 static void a_set_that_a_step_shows_to_be_gone_is_lost_and_the_others_are_pinned(void **state)
 {
-	struct sa_set *set = phone(1);
+	struct sa_set *set = world_registered_at(1);
 	const uint64_t id = set->id;
 	struct plan plan;
 
 	(void)state;
 	for (unsigned i = 2; i <= 20; i++)
-		phone(i);
+		world_registered_at(i);
 	sa_set_plan(set, &plan);
 	fake_xfrm_steal_sa(&plan.sas[1].id);
 	step_clock(7200);
@@ -249,7 +225,7 @@ static void a_set_that_a_step_shows_to_be_gone_is_lost_and_the_others_are_pinned
 static void a_kernel_that_refuses_limits_keeps_the_sets(void **state)
 {
 	(void)state;
-	phone(1);
+	world_registered_at(1);
 	fake_xfrm_refuse_all(FAKE_CHANGE_SA, -ENOMEM);
 	step_clock(7200);
 	assert_int_equal(world_sets(), 1);
@@ -260,7 +236,7 @@ static void a_kernel_that_refuses_limits_keeps_the_sets(void **state)
 
 static void a_hard_limit_ends_the_set_at_once(void **state)
 {
-	struct sa_set *set = phone(1), *stays = phone(2);
+	struct sa_set *set = world_registered_at(1), *stays = world_registered_at(2);
 	struct xfrm_event event;
 	struct plan plan;
 
@@ -279,7 +255,7 @@ static void a_hard_limit_ends_the_set_at_once(void **state)
 
 static void expiries_of_foreign_sas_are_none_of_our_business(void **state)
 {
-	struct sa_set *set = phone(1);
+	struct sa_set *set = world_registered_at(1);
 	const struct xfrm_sa_id theirs[] = {
 		{.dst = world_ip("192.0.2.99"), .spi = set->pcscf.spi_s, .proto = IPPROTO_ESP},
 		{.dst = world_ip("192.0.2.1"), .spi = set->pcscf.spi_s ^ 1, .proto = IPPROTO_ESP},
@@ -296,7 +272,7 @@ static void expiries_of_foreign_sas_are_none_of_our_business(void **state)
 
 static void N4_a_mapping_moves_the_set(void **state)
 {
-	struct sa_set *set = nat_phone(0);
+	struct sa_set *set = world_registered_nat(0);
 	const struct xfrm_event event = {
 		.kind = XFRM_EVENT_MAPPING,
 		.sa = {.dst = world_ip("192.0.2.1"), .spi = set->pcscf.spi_s, .proto = IPPROTO_ESP},
@@ -317,9 +293,9 @@ static void a_flush_brings_guards_and_sets_policies_back(void **state)
 	static const struct xfrm_event event = {.kind = XFRM_EVENT_POLICIES_FLUSHED};
 
 	(void)state;
-	phone(1);
-	nat_phone(0);
-	nat_phone(1);
+	world_registered_at(1);
+	world_registered_nat(0);
+	world_registered_nat(1);
 	fake_xfrm_steal_policies();
 	happens(&event);
 	fake_clock_advance_ms(1);
@@ -330,7 +306,7 @@ static void a_flush_brings_guards_and_sets_policies_back(void **state)
 static void a_set_that_goes_after_a_flush_takes_its_new_policies_along(void **state)
 {
 	static const struct xfrm_event event = {.kind = XFRM_EVENT_POLICIES_FLUSHED};
-	struct sa_set *set = nat_phone(0);
+	struct sa_set *set = world_registered_nat(0);
 
 	(void)state;
 	fake_xfrm_steal_policies();
@@ -342,10 +318,10 @@ static void a_set_that_goes_after_a_flush_takes_its_new_policies_along(void **st
 
 static void one_deleted_policy_of_a_set_comes_back(void **state)
 {
-	struct sa_set *set = nat_phone(0);
+	struct sa_set *set = world_registered_nat(0);
 
 	(void)state;
-	nat_phone(1);
+	world_registered_nat(1);
 	for (size_t i = 0; i < 4; i++) {
 		const struct xfrm_event event = {.kind = XFRM_EVENT_POLICY_DELETED,
 						 .policy = take(set->policy_index[i])};
@@ -359,7 +335,7 @@ static void one_deleted_policy_of_a_set_comes_back(void **state)
 
 static void our_own_deletions_bring_nothing_back(void **state)
 {
-	struct sa_set *set = nat_phone(0);
+	struct sa_set *set = world_registered_nat(0);
 	struct xfrm_event event = {.kind = XFRM_EVENT_POLICY_DELETED,
 				   .policy = *held(set->policy_index[0])};
 
@@ -416,7 +392,7 @@ static void a_guard_that_is_changed_again_waits_for_the_audit(void **state)
 
 static void a_sets_policy_that_somebody_changed_is_put_right_by_an_audit(void **state)
 {
-	struct sa_set *set = nat_phone(0);
+	struct sa_set *set = world_registered_nat(0);
 	struct xfrm_event event = change(held(set->policy_index[1]));
 
 	(void)state;
@@ -448,11 +424,11 @@ static void foreign_policies_may_change_and_go(void **state)
 static void lost_events_are_made_up_for_by_an_audit(void **state)
 {
 	static const struct xfrm_event event = {.kind = XFRM_EVENT_LOST};
-	struct sa_set *set = phone(1);
+	struct sa_set *set = world_registered_at(1);
 	struct plan plan;
 
 	(void)state;
-	nat_phone(0);
+	world_registered_nat(0);
 	sa_set_plan(set, &plan);
 	fake_xfrm_steal_sa(&plan.sas[3].id);
 	fake_xfrm_steal_policies();

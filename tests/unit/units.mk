@@ -1,3 +1,7 @@
+NO_MEMORY := tests/unit/no_memory.c
+NO_MEMORY_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc
+KEY_LEAKS := tests/unit/key_leaks.c
+KEY_LEAKS_LDFLAGS := -Wl,--wrap=free
 test_text := proto/text.c
 test_sec_header := proto/sec_header.c proto/text.c
 test_sec_header_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc
@@ -43,8 +47,8 @@ test_sockdiag := xfrm/sockdiag.c $(XFRM_FAKE)
 test_sockdiag_PKG := libmnl
 test_sockdiag_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
 test_histogram := xfrm/histogram.c
-test_hash := daemon/hash.c
-test_hash_LDFLAGS := -Wl,--wrap=getrandom,--wrap=malloc
+test_hash := daemon/hash.c $(NO_MEMORY)
+test_hash_LDFLAGS := $(NO_MEMORY_LDFLAGS),--wrap=getrandom
 test_spi := daemon/spi.c daemon/hash.c tests/unit/fake_timer.c
 test_spi_LDFLAGS := -Wl,--wrap=getrandom
 test_frame_json := daemon/frame_json.c
@@ -71,9 +75,9 @@ test_probe := daemon/probe.c daemon/hash.c proto/keymat.c $(FAKE_GUARD)
 test_probe_PKG := libcrypto libconfuse libcap-ng
 test_probe_LDFLAGS := -Wl,--wrap=capng_have_capability
 RPC := xfrm/histogram.c $(addprefix daemon/,conn_count.c rpc.c dispatch.c wipe.c wireshark.c frame_json.c params.c command.c command_sa.c command_export.c command_agreement.c decide_json.c command_daemon.c command_event.c event_json.c set_json.c agreement_json.c command_phone.c history.c diagnosis.c) daemon/json/read.c daemon/json/write.c
-test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD)
+test_rpc := $(RPC) $(addprefix daemon/,offer.c check.c lines.c) proto/compare.c $(FAKE_WORLD) $(KEY_LEAKS)
 test_rpc_PKG := libcrypto libconfuse jansson
-test_rpc_LDFLAGS := -Wl,--wrap=free
+test_rpc_LDFLAGS := $(KEY_LEAKS_LDFLAGS)
 test_ue_sip := tests/ue/sip.c proto/text.c
 test_ue_sip_LIBS := -losipparser2
 test_ue_dialog := tests/ue/dialog.c tests/ue/sip.c tests/ue/event.c proto/text.c
@@ -87,8 +91,8 @@ test_ue_options := tests/ue/options.c tests/ue/event.c tests/ue/ip.c tests/ue/mi
 test_ue_options_PKG := libcrypto
 test_option_tag := proto/option_tag.c proto/text.c
 test_decide := proto/decide.c proto/text.c
-test_sec_build := proto/sec_build.c proto/compare.c proto/sec_header.c proto/text.c
-test_sec_build_LDFLAGS := -Wl,--wrap=malloc
+test_sec_build := proto/sec_build.c proto/compare.c proto/sec_header.c proto/text.c $(NO_MEMORY)
+test_sec_build_LDFLAGS := $(NO_MEMORY_LDFLAGS)
 test_server_list := $(addprefix proto/,server_list.c sec_build.c ipsec3gpp.c sec_header.c text.c)
 test_choose := $(addprefix proto/,choose.c server_list.c sec_build.c compare.c ipsec3gpp.c sec_header.c text.c)
 test_digest := proto/digest.c proto/sec_header.c proto/text.c
@@ -108,10 +112,10 @@ test_sip_pending := $(addprefix daemon/,sip_pending.c hash.c refusal.c) xfrm/ip.
 test_sip_flow := $(SIP_FLOW) $(FAKE_WORLD)
 test_sip_flow_PKG := libcrypto libconfuse
 test_sip_flow_LIBS := -losipparser2
-test_command_sip := $(RPC) daemon/command_sip.c $(SIP_FLOW) $(FAKE_WORLD)
+test_command_sip := $(RPC) daemon/command_sip.c $(SIP_FLOW) $(FAKE_WORLD) $(KEY_LEAKS)
 test_command_sip_PKG := libcrypto libconfuse jansson
 test_command_sip_LIBS := -losipparser2
-test_command_sip_LDFLAGS := -Wl,--wrap=free
+test_command_sip_LDFLAGS := $(KEY_LEAKS_LDFLAGS)
 test_sip_flow_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf
 test_json := daemon/json/read.c daemon/json/write.c
 test_json_PKG := jansson
@@ -133,15 +137,15 @@ test_watch := daemon/watch.c daemon/upkeep.c $(AUDIT) $(FAKE_WORLD)
 test_watch_PKG := libcrypto libconfuse libevent_core
 test_rpc += $(AUDIT)
 test_command_sip += $(AUDIT)
-DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) $(SIP_FLOW) $(FAKE_WORLD)
-test_event_log := $(addprefix daemon/,event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c
-test_event_log_LDFLAGS := -Wl,--wrap=calloc,--wrap=sendto
+DOORS := $(RPC) $(AUDIT) $(addprefix daemon/,command_sip.c resp.c frame_resp.c http.c frame_http.c metrics.c) xfrm/stat.c $(SIP_FLOW) $(FAKE_WORLD)
+test_event_log := $(addprefix daemon/,event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c $(NO_MEMORY)
+test_event_log_LDFLAGS := $(NO_MEMORY_LDFLAGS),--wrap=sendto
 test_frame_resp := daemon/frame_resp.c proto/text.c
 test_frame_http := daemon/frame_http.c proto/text.c
-test_resp := $(DOORS)
+test_resp := $(DOORS) $(KEY_LEAKS)
 test_resp_PKG := libcrypto libconfuse jansson
 test_resp_LIBS := -losipparser2
-test_resp_LDFLAGS := -Wl,--wrap=free
+test_resp_LDFLAGS := $(KEY_LEAKS_LDFLAGS)
 test_http := $(DOORS)
 test_http_PKG := libcrypto libconfuse jansson
 test_http_LIBS := -losipparser2
@@ -154,10 +158,10 @@ fake_daemon := $(addprefix daemon/,conn.c control.c inherit.c listen.c) $(filter
 fake_daemon_PKG := libcrypto libconfuse jansson libevent_core
 fake_daemon_LIBS := -losipparser2
 test_wireshark := daemon/wireshark.c xfrm/algo.c xfrm/ip.c proto/text.c
-test_export := $(DOORS)
+test_export := $(DOORS) $(KEY_LEAKS)
 test_export_PKG := libcrypto libconfuse jansson
 test_export_LIBS := -losipparser2
-test_export_LDFLAGS := -Wl,--wrap=free
+test_export_LDFLAGS := $(KEY_LEAKS_LDFLAGS)
 test_wipe := daemon/wipe.c
 test_wipe_LDFLAGS := -Wl,--wrap=free,--wrap=malloc
 test_set_record := $(FAKE_WORLD)
@@ -168,12 +172,12 @@ test_store_LIBS := -llmdb
 test_store_LDFLAGS := -Wl,--wrap=posix_fallocate
 test_restore := daemon/restore.c $(AUDIT) $(FAKE_WORLD)
 test_restore_PKG := libcrypto libconfuse
-test_conn := daemon/conn.c $(DOORS)
+test_conn := daemon/conn.c $(DOORS) $(KEY_LEAKS)
 test_conn_PKG := libcrypto libconfuse jansson libevent_core
 test_conn_LIBS := -losipparser2
-test_conn_LDFLAGS := -Wl,--wrap=free,--wrap=getsockopt
-test_history := $(addprefix daemon/,history.c event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c
-test_history_LDFLAGS := -Wl,--wrap=calloc
+test_conn_LDFLAGS := $(KEY_LEAKS_LDFLAGS),--wrap=getsockopt
+test_history := $(addprefix daemon/,history.c event.c $(LOG)) proto/text.c xfrm/ip.c tests/unit/fake_timer.c $(NO_MEMORY)
+test_history_LDFLAGS := $(NO_MEMORY_LDFLAGS)
 test_diagnosis := daemon/diagnosis.c $(FAKE_WORLD)
 test_diagnosis_PKG := libcrypto libconfuse
 test_drops := daemon/drops.c $(FAKE_GUARD)
@@ -181,5 +185,7 @@ test_drops_PKG := libconfuse
 test_phone := $(DOORS)
 test_phone_PKG := libcrypto libconfuse jansson
 test_phone_LIBS := -losipparser2
+test_stat := xfrm/stat.c xfrm/drops.c
+test_stat_LDFLAGS := -Wl,--wrap=fopen
 test_reload := daemon/json/read.c daemon/json/write.c $(addprefix daemon/,reload.c notify.c) $(AUDIT) $(FAKE_WORLD)
 test_reload_PKG := libcrypto libconfuse jansson libevent_core

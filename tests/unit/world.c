@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <utlist.h>
 
+#include "daemon/command.h"
 #include "daemon/event_log.h"
 #include "daemon/log.h"
 #include "daemon/set_record.h"
@@ -93,6 +94,14 @@ int world_stop(void **state)
 	return stored == 0 && fake_xfrm.sa_count == 0 && fake_xfrm.policy_count == 0 && fake_timers_armed() == 0
 		       ? 0
 		       : -1;
+}
+
+struct daemon world_daemon(void)
+{
+	return (struct daemon){.config = &world.config,
+			       .xfrm = &fake_xfrm,
+			       .table = world.table,
+			       .started_ms = clock_monotonic_ms()};
 }
 
 /* ---- phones ---- */
@@ -177,14 +186,39 @@ void world_confirm(struct sa_set *set)
 	assert_int_equal(sa_set_confirm(set, WORLD_EXPIRES_S, &world.refusal), 0);
 }
 
-struct sa_set *world_registered(void)
+static struct sa_set *registered(const struct sa_set_request *request)
 {
-	const struct sa_set_request request = world_request();
-	struct sa_set *set = world_create(&request);
+	struct sa_set *set = world_create(request);
 
 	world_confirm(set);
 	assert_int_equal(set->state, SA_SET_CURRENT);
 	return set;
+}
+
+struct sa_set *world_registered(void)
+{
+	const struct sa_set_request request = world_request();
+
+	return registered(&request);
+}
+
+struct sa_set *world_registered_at(unsigned phone)
+{
+	struct sa_set_request request = world_request();
+	char impi[40], address[40];
+
+	snprintf(impi, sizeof(impi), "phone%u@ims.example", phone);
+	snprintf(address, sizeof(address), "198.51.100.%u", phone);
+	request.impi = impi;
+	request.ue_address = world_ip(address);
+	return registered(&request);
+}
+
+struct sa_set *world_registered_nat(unsigned phone)
+{
+	const struct sa_set_request request = world_request_nat(phone);
+
+	return registered(&request);
 }
 
 struct sa_set *world_reregistered(const struct sa_set *over)

@@ -28,6 +28,10 @@ extern struct world world;
 int world_start(void **state);
 int world_stop(void **state);
 
+/* A daemon that has just started over it. */
+struct daemon;
+struct daemon world_daemon(void);
+
 /* The mechanisms of the listener, as in the configuration; NULL ends them. */
 void world_mechanisms(const char *const *texts);
 
@@ -49,6 +53,8 @@ struct sa_set_request world_request_nat(unsigned phone);
 struct sa_set *world_create(const struct sa_set_request *request);
 void world_confirm(struct sa_set *set);
 struct sa_set *world_registered(void);                        /* CURRENT */
+struct sa_set *world_registered_at(unsigned phone); /* one more, at 198.51.100.@phone */
+struct sa_set *world_registered_nat(unsigned phone);
 struct sa_set *world_reregistered(const struct sa_set *over); /* NEW, and @over OLD */
 
 /* Must be refused for @reason, and leave nothing that was not there before. */
