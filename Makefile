@@ -237,7 +237,7 @@ bench: test-deps
 	$(Q)$(MAKE) all $(BENCHES:%=$(BUILD)/bench/%)
 	$(Q)$(BUILD)/bench/parse_time
 	$(Q)tests/bench/instructions.py --print
-	$(Q)$(VM) --timeout $(BENCH_LIMIT_S) --out $(BENCH_OUT) -- tests/bench/bench \
+	$(Q)$(VM) --steady --timeout $(BENCH_LIMIT_S) --out $(BENCH_OUT) -- tests/bench/bench \
 		--scale $(BENCH_SCALE) --rounds $(BENCH_ROUNDS) --out $(abspath $(BENCH_OUT)) $(ARGS)
 	$(if $(PLOTS),$(Q)mkdir -p $(PLOTS) && cp $(BENCH_OUT)/* $(PLOTS))
 

@@ -55,6 +55,8 @@ def machine():
         memory_kib = int(re.search(r"MemTotal:\s*(\d+)", file.read())[1])
     name = model[1] if model else os.uname().machine
     emulated = ", emulated: only ratios count" if "TCG" in name else ""
+    if os.environ.get("VM_CLOCK") == "instructions":
+        emulated = ", emulated: a nanosecond is one instruction"
     return (f"Linux {os.uname().release} {os.uname().machine}, {os.cpu_count()} x {name}"
             f"{emulated}, {memory_kib >> 10} MiB")
 
@@ -168,6 +170,11 @@ class Daemon:
 
     def load(self, *options):
         return self.host.measure("load", "--socket", self.socket, *options)
+
+    def busy_s(self):
+        """How long it has had a processor since its start."""
+        with open(f"/proc/{self.process.pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[0]) / 1e9
 
     def resident_kib(self):
         """Memory of its own. What it has mapped of the state is on the tmpfs in any case."""
