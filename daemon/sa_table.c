@@ -5,12 +5,12 @@
  * ports of a living set. They are chained, newest first.
  */
 #include "daemon/sa_table.h"
+#include "daemon/random.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <utlist.h>
 
 struct sa_table *sa_table_new(struct xfrm *xfrm, uint32_t max_sets)
@@ -322,7 +322,7 @@ static void peer_unneed(struct sa_table *table, struct sa_peer *peer)
 static int draw_id(const struct sa_table *table, uint64_t *ret)
 {
 	do {
-		if (getrandom(ret, sizeof(*ret), 0) != sizeof(*ret))
+		if (random_draw(ret, sizeof(*ret)) < 0)
 			return -EIO;
 	} while (!*ret || sa_table_by_id(table, *ret));
 	return 0;
@@ -548,7 +548,7 @@ int sa_table_take_port(struct sa_table *table, const struct config_listener *lis
 
 	if (nat && port_us_is_anothers(table, listener, ue_address, ue, contact_key))
 		return -EEXIST;
-	if (!peer && getrandom(&start, sizeof(start), 0) != sizeof(start))
+	if (!peer && random_draw(&start, sizeof(start)) < 0)
 		return -ENOSPC;
 	for (unsigned i = 0; i < count; i++) {
 		const unsigned at = (start % count + i) % count;

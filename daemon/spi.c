@@ -5,12 +5,12 @@
  */
 #include "daemon/spi.h"
 #include "daemon/hash.h"
+#include "daemon/random.h"
 #include "daemon/timer.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 /* With at most a few million of four billion in use, more tries than this mean a broken generator. */
 #define MAX_TRIES 64
@@ -103,7 +103,7 @@ int spi_take(struct spi_pool *pool, const uint32_t *avoid, size_t avoid_count, v
 
 	end_quarantines(pool);
 	for (unsigned tries = 0;; tries++) {
-		if (tries == MAX_TRIES || getrandom(&spi, sizeof(spi), 0) != sizeof(spi))
+		if (tries == MAX_TRIES || random_draw(&spi, sizeof(spi)) < 0)
 			return -ENOSPC;
 		if (usable(pool, spi, avoid, avoid_count))
 			break;

@@ -94,8 +94,12 @@ struct xfrm_sel msg_read_selector(const struct xfrm_selector *selector);
 /* ---- msg_sa.c, msg_policy.c: whole messages; -EINVAL: not legal, -ENOSPC: @cap is too small ----
  * Flags are NLM_F_REQUEST and what the type needs; netlink_stamp() and NLM_F_ACK come later. */
 
+#define XFRM_DUMMY_BYTES 20 /* of HMAC-SHA-1 */
+
 int msg_add_sa(void *buf, size_t cap, const struct xfrm_sa *sa);
-int msg_change_sa(void *buf, size_t cap, const struct xfrm_sa_change *change);
+/* @dummy: what stands for the key, which the kernel wants and does not take. */
+int msg_change_sa(void *buf, size_t cap, const struct xfrm_sa_change *change,
+		  const uint8_t dummy[static XFRM_DUMMY_BYTES]);
 int msg_delete_sa(void *buf, size_t cap, const struct xfrm_sa_id *id);
 int msg_get_sa(void *buf, size_t cap, const struct xfrm_sa_id *id);
 int msg_get_counters(void *buf, size_t cap, const struct xfrm_sa_id *id);
@@ -154,6 +158,7 @@ struct xfrm {
 	uint32_t dump_seq; /* of a dump in pieces that is under way; 0: there is none */
 	uint64_t datagrams, messages;
 	struct xfrm_counts counts;
+	uint8_t dummy[XFRM_DUMMY_BYTES]; /* random, so that a kernel that took it would not be open */
 
 	struct xfrm_step steps[XFRM_TXN_MESSAGES];
 	size_t steps_n;

@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define ENCAP_ESP_IN_UDP 2 /* UDP_ENCAP_ESPINUDP, RFC 3948 */
 
@@ -163,14 +162,14 @@ static int put_replay(struct nlmsghdr *nlh, size_t cap, uint32_t window)
 }
 
 /* A legal key of any algorithm of the protocol will do; these are the cheapest to set up. */
-static int put_dummy_keys(struct nlmsghdr *nlh, size_t cap, uint8_t proto)
+static int put_dummy_keys(struct nlmsghdr *nlh, size_t cap, uint8_t proto,
+			  const uint8_t dummy[static XFRM_DUMMY_BYTES])
 {
 	struct xfrm_key auth = {.algo = XFRM_HMAC_SHA1};
 	struct xfrm_key enc = {.algo = XFRM_CIPHER_NULL};
 	int err;
 
-	if (getrandom(auth.bytes, xfrm_algo_info(auth.algo)->key_bytes, 0) < 0)
-		return -errno;
+	memcpy(auth.bytes, dummy, XFRM_DUMMY_BYTES);
 	err = put_key(nlh, cap, &auth);
 	if (!err && proto == IPPROTO_ESP)
 		err = put_key(nlh, cap, &enc);
@@ -222,7 +221,8 @@ static bool change_is_legal(const struct xfrm_sa_change *change)
 	       mode_is_legal(change->mode) && encap_is_legal(&change->encap, change->id.proto);
 }
 
-int msg_change_sa(void *buf, size_t cap, const struct xfrm_sa_change *change)
+int msg_change_sa(void *buf, size_t cap, const struct xfrm_sa_change *change,
+		  const uint8_t dummy[static XFRM_DUMMY_BYTES])
 {
 	struct xfrm_usersa_info info = {0};
 	struct nlmsghdr *nlh;
@@ -235,7 +235,7 @@ int msg_change_sa(void *buf, size_t cap, const struct xfrm_sa_change *change)
 	nlh = msg_start(buf, cap, XFRM_MSG_UPDSA, 0, &info, sizeof(info));
 	if (!nlh)
 		return -ENOSPC;
-	err = put_dummy_keys(nlh, cap, change->id.proto);
+	err = put_dummy_keys(nlh, cap, change->id.proto, dummy);
 	if (!err)
 		err = put_encap(nlh, cap, &change->encap);
 	return err;

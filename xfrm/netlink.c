@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 /* 64 answers with the kernel's words take about 100 KiB of receive buffer. */
@@ -237,7 +238,9 @@ int xfrm_open(struct xfrm **ret)
 		return -ENOMEM;
 	x->dump.fd = -1;
 	x->diag.fd = -1;
-	err = netlink_open(NETLINK_XFRM, &x->req);
+	err = getrandom(x->dummy, sizeof(x->dummy), 0) < 0 ? -errno : 0;
+	if (!err)
+		err = netlink_open(NETLINK_XFRM, &x->req);
 	if (err) {
 		free(x);
 		return err;

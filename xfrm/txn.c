@@ -101,7 +101,7 @@ int xfrm_change_sa(struct xfrm *x, const struct xfrm_sa_change *change)
 {
 	struct xfrm_step step = {.op = XFRM_OP_CHANGE_SA, .sa = change->id};
 
-	return queue(x, &step, msg_change_sa(tail(x), room(x), change));
+	return queue(x, &step, msg_change_sa(tail(x), room(x), change, x->dummy));
 }
 
 int xfrm_delete_sa(struct xfrm *x, const struct xfrm_sa_id *id)

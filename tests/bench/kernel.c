@@ -96,6 +96,8 @@ static void make_add(struct bench *b, const struct plan *plan, struct datagram *
 
 static void make_change(struct bench *b, const struct plan *plan, struct datagram *d)
 {
+	static const uint8_t DUMMY[XFRM_DUMMY_BYTES] = {1};
+
 	for (size_t i = 0; i < plan->sa_count; i++) {
 		const struct xfrm_sa_change change = {.id = plan->sas[i].id,
 						      .src = plan->sas[i].src,
@@ -103,7 +105,7 @@ static void make_change(struct bench *b, const struct plan *plan, struct datagra
 						      .hard_s = 3640,
 						      .encap = plan->sas[i].encap};
 
-		keep(b, d, msg_change_sa(tail(d), XFRM_MSG_BYTES, &change));
+		keep(b, d, msg_change_sa(tail(d), XFRM_MSG_BYTES, &change, DUMMY));
 	}
 }
 

@@ -26,21 +26,21 @@ enum {
 	SLACK = 10,
 };
 
-/* ---- getrandom(): SPIs and ids that a test can foresee ---- */
+/* ---- random_draw(): SPIs and ids that a test can foresee ---- */
 
-ssize_t __real_getrandom(void *buf, size_t bytes, unsigned int flags);
-ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags);
+int __real_random_draw(void *buf, size_t bytes);
+int __wrap_random_draw(void *buf, size_t bytes);
 
 static uint32_t next_spis[8]; /* 0: ask the real one */
 static size_t next_spi_at;
 
-ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags)
+int __wrap_random_draw(void *buf, size_t bytes)
 {
 	if (bytes != sizeof(uint32_t) || next_spi_at == COUNT_OF(next_spis) ||
 	    !next_spis[next_spi_at])
-		return __real_getrandom(buf, bytes, flags);
+		return __real_random_draw(buf, bytes);
 	memcpy(buf, &next_spis[next_spi_at++], bytes);
-	return (ssize_t)bytes;
+	return 0;
 }
 
 /* @spis ends with 0. The search for a client port draws a number too: these are for a phone that

@@ -11,28 +11,26 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <sys/random.h>
-
 #include "daemon/hash.h"
 #include "daemon/spi.h"
 #include "tests/unit/fake_timer.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- getrandom(): the numbers of a list, again and again ---- */
+/* ---- random_draw(): the numbers of a list, again and again ---- */
 
-ssize_t __real_getrandom(void *buf, size_t bytes, unsigned int flags);
-ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags);
+int __real_random_draw(void *buf, size_t bytes);
+int __wrap_random_draw(void *buf, size_t bytes);
 
 static const uint32_t *numbers; /* NULL: true random ones */
 static size_t number_count, number_at;
 
-ssize_t __wrap_getrandom(void *buf, size_t bytes, unsigned int flags)
+int __wrap_random_draw(void *buf, size_t bytes)
 {
 	if (!numbers)
-		return __real_getrandom(buf, bytes, flags);
+		return __real_random_draw(buf, bytes);
 	memcpy(buf, &numbers[number_at++ % number_count], sizeof(uint32_t));
-	return (ssize_t)bytes;
+	return 0;
 }
 
 #define FORESEE(...)                                                                               \

@@ -14,7 +14,6 @@ test_ip := xfrm/ip.c
 test_algo := xfrm/algo.c
 test_msg_sa := xfrm/msg_sa.c xfrm/msg.c xfrm/algo.c xfrm/ip.c
 test_msg_sa_PKG := libmnl
-test_msg_sa_LDFLAGS := -Wl,--wrap=getrandom
 test_msg_policy := xfrm/msg_policy.c xfrm/msg.c xfrm/ip.c
 test_msg_policy_PKG := libmnl
 test_agreement_json := daemon/json/read.c daemon/json/write.c daemon/agreement_json.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c
@@ -33,10 +32,10 @@ test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
 LOG := log.c log_limit.c event_log.c journal.c hash.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c drops.c evidence.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c hash.c plan.c refusal.c $(LOG) event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c drops.c evidence.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c random.c hash.c plan.c refusal.c $(LOG) event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
-test_sa_set_LDFLAGS := -Wl,--wrap=getrandom
+test_sa_set_LDFLAGS := -Wl,--wrap=random_draw
 test_event := xfrm/event.c xfrm/msg_sa.c xfrm/msg_policy.c xfrm/algo.c $(XFRM_FAKE)
 test_event_PKG := libmnl
 test_event_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
@@ -49,8 +48,10 @@ test_sockdiag_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
 test_histogram := xfrm/histogram.c
 test_hash := daemon/hash.c $(NO_MEMORY)
 test_hash_LDFLAGS := $(NO_MEMORY_LDFLAGS),--wrap=getrandom
-test_spi := daemon/spi.c daemon/hash.c tests/unit/fake_timer.c
-test_spi_LDFLAGS := -Wl,--wrap=getrandom
+test_random := daemon/random.c
+test_random_LDFLAGS := -Wl,--wrap=getrandom
+test_spi := daemon/spi.c daemon/random.c daemon/hash.c tests/unit/fake_timer.c
+test_spi_LDFLAGS := -Wl,--wrap=random_draw
 test_frame_json := daemon/frame_json.c
 test_refusal := daemon/refusal.c
 test_plan := daemon/plan.c daemon/config.c proto/decide.c proto/server_list.c proto/sec_build.c proto/select.c proto/ipsec3gpp.c proto/sec_header.c proto/text.c xfrm/ip.c xfrm/algo.c
