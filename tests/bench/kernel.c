@@ -9,6 +9,8 @@
  * Each operation is done for all phones before the next and reports one line of JSON:
  *
  *	add     four NEWSA in one datagram with one ACK: what sa.offer sends
+ *	together  the same for sixteen phones in one datagram (a multiple of sixteen phones): what a
+ *		daemon could do that lets them wait for one another
  *	change  four UPDSA in one datagram: sa.confirm and sa.extend
  *	refresh four NEWAE with a new add_time instead (no keys, no crypto), which the daemon does
  *	        not use: daemon/sa_kernel.c says why
@@ -39,6 +41,7 @@
 #define CHUNK          512 /* phones whose messages are prepared together */
 #define DATAGRAM_BYTES (8 * XFRM_MSG_BYTES)
 #define MAX_MESSAGES   16
+#define TOGETHER       16 /* phones in a datagram */
 
 /* Messages one behind the other. */
 struct datagram {
@@ -205,17 +208,37 @@ static const struct nlmsghdr *receive(const struct netlink_port *port, uint8_t *
 }
 
 /* One read is enough: the first answer is an error, or the ACK of the last message. */
-static void send_and_wait(struct bench *b, const struct datagram *d)
+static void send_for_ack(struct bench *b, const void *data, size_t data_bytes)
 {
 	_Alignas(8) uint8_t answer[4096];
 	char why[128] = "";
 	size_t bytes;
 	int err;
 
-	send_all(&b->port, d->data, d->bytes);
+	send_all(&b->port, data, data_bytes);
 	err = netlink_verdict(receive(&b->port, answer, sizeof(answer), &bytes), why, sizeof(why));
 	if (err)
 		die("the kernel refuses: %s %s", strerror(-err), why);
+}
+
+static void send_and_wait(struct bench *b, const struct datagram *d)
+{
+	send_for_ack(b, d->data, d->bytes);
+}
+
+static void send_together(struct bench *b, const struct datagram *d)
+{
+	static _Alignas(8) uint8_t all[TOGETHER * DATAGRAM_BYTES];
+	static size_t bytes, phones;
+
+	memcpy(all + bytes, d->data, d->bytes);
+	bytes += d->bytes;
+	if (++phones < TOGETHER)
+		return;
+	((struct nlmsghdr *)(void *)(all + bytes - d->bytes + d->offset[d->count - 1]))
+		->nlmsg_flags |= NLM_F_ACK;
+	send_for_ack(b, all, bytes);
+	bytes = phones = 0;
 }
 
 /* Each question has its own answer. */
@@ -351,6 +374,7 @@ static void run(struct bench *b, const char *name)
 {
 	static const struct operation OPERATIONS[] = {
 		{"add", {make_add}, 1, send_and_wait},
+		{"together", {make_add}, 1, send_together},
 		{"own", {make_add}, 1, send_and_wait},
 		{"change", {make_change}, 1, send_and_wait},
 		{"refresh", {make_refresh}, 1, send_and_wait},

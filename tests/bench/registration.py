@@ -34,6 +34,8 @@ def _kernel(results, turn, phones):
         for one in reports:
             results.add(PART, "kernel", one["what"], turn, one["count"] / one["seconds"])
         seconds = {one["what"]: one["seconds"] for one in reports}
+        together, = host.measure("kernel", "--phones", phones, "together")
+        results.add(PART, "kernel", "together", turn, together["count"] / together["seconds"])
         results.add(PART, "kernel", "ask and refresh", turn,
                     phones / (seconds["ask"] + seconds["refresh"]))
 
@@ -120,7 +122,9 @@ def show(results):
     refresh, asked = (results.ratio(PART, how, "kernel", "kernel", "change")
                       for how in ("refresh", "ask and refresh"))
     table("Ratios", ("", ""),
-          [("secagreed pipelined : kamailio", pipelined),
+          [("sixteen phones in one datagram : one, the kernel alone",
+            results.ratio(PART, "together", "kernel", "kernel", "add")),
+           ("secagreed pipelined : kamailio", pipelined),
            ("by the daemon's own time", itself),
            ("the same, addresses and SPIs counting up", counting),
            ("NEWAE : UPDSA, calls a second", refresh),
