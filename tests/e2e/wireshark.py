@@ -237,11 +237,8 @@ def main():
         bed.start_capture()
         bed.start_daemon()
         bed.start_front_end()
-        try:
+        with bed.to_the_end(tap):
             Test(bed, tap).run(sys.argv[1:])
-        except (lab.Failure, OSError, LookupError) as error:
-            tap.ok(False, "the test runs to its end", repr(error),
-                   *(lab.line_of(event)[:300] for event in bed.events[-20:]))
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-1000:])
     return tap.finish()
 

@@ -28,7 +28,6 @@ sys.path[:0] = [os.path.join(HERE, "lib"), os.path.join(HERE, "../demo")]
 import expect  # noqa: E402
 import kernel  # noqa: E402
 import lab  # noqa: E402
-from control import Control  # noqa: E402
 from door_attacks import HOST, Peer, command, post  # noqa: E402
 from tap import Tap  # noqa: E402
 
@@ -457,10 +456,8 @@ def main():
         bed.daemon_settings = {"allow-key-export": '"on"'}
         bed.make_hosts()
         bed.start_daemon()
-        try:
+        with bed.to_the_end(tap):
             run(bed, tap)
-        except (lab.Failure, OSError, LookupError, ValueError, StopIteration) as error:
-            tap.ok(False, "the test runs to its end", repr(error), bed.daemon.errors()[-1500:])
     return tap.finish()
 
 
