@@ -23,45 +23,6 @@
 
 #define MAX_SECONDS      (7 * 24 * 3600)
 
-void config_listener_default(struct config_listener *ret)
-{
-	*ret = (struct config_listener){
-		.reqid = 33203,
-		.priority = 2080,
-		.encap_port = 4500,
-		.replay_window = 64,
-		.policies = CONFIG_POLICIES_SHARED,
-		.selectors = CONFIG_SELECTORS_STRICT,
-		.security_server = CONFIG_SECURITY_SERVER_ALL,
-		.verify = COMPARE_STRICT,
-		.returning_phone = CONFIG_RETURNING_PHONE_ACCEPT,
-		.timers = {
-			.reg_await_auth_s = 240,
-			.old_set_s = 128,
-			.registration_margin_s = 30,
-			.kernel_slack_s = 10,
-		},
-	};
-	server_list_default(&ret->mechanisms);
-	decide_policy_default(&ret->decide);
-	select_policy_default(&ret->select);
-}
-
-void config_default(struct config *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	snprintf(ret->socket.path, sizeof(ret->socket.path), "%s", CONFIG_DEFAULT_SOCKET);
-	ret->socket.mode = 0660;
-	snprintf(ret->state_dir, sizeof(ret->state_dir), "%s", CONFIG_DEFAULT_STATE);
-	ret->max_sets = 100000;
-	ret->max_sets_per_impi = 64;
-	ret->max_sets_per_address = 1000;
-	ret->max_connections = 256;
-	ret->audit_interval_s = 300;
-	ret->log_level = LOG_INFO;
-	ret->log_limit = 1000;
-}
-
 /* libconfuse gives no error text to its caller but prints it: this is where it goes instead. And it
  * forgets where a value stood: that is noted while it parses. */
 struct reader {
@@ -480,6 +441,59 @@ static cfg_opt_t OPTIONS[] = {
 	CFG_BOOL(END, cfg_false, CFGF_NONE),
 	CFG_END(),
 };
+
+/* ---- without a file ---- */
+
+/* The number of @key, which stands in the table. */
+static uint32_t by_default(const cfg_opt_t *options, const char *key)
+{
+	while (strcmp(options->name, key) != 0)
+		options++;
+	return (uint32_t)options->def.number;
+}
+
+void config_listener_default(struct config_listener *ret)
+{
+	const cfg_opt_t *const o = LISTENER_OPTIONS;
+
+	*ret = (struct config_listener){
+		.reqid = by_default(o, "reqid"),
+		.priority = by_default(o, "priority"),
+		.encap_port = (uint16_t)by_default(o, "encap-port"),
+		.replay_window = by_default(o, "replay-window"),
+		.policies = CONFIG_POLICIES_SHARED,
+		.selectors = CONFIG_SELECTORS_STRICT,
+		.security_server = CONFIG_SECURITY_SERVER_ALL,
+		.verify = COMPARE_STRICT,
+		.returning_phone = CONFIG_RETURNING_PHONE_ACCEPT,
+		.timers = {
+			.reg_await_auth_s = by_default(o, "reg-await-auth"),
+			.old_set_s = by_default(o, "old-set-time"),
+			.registration_margin_s = by_default(o, "registration-margin"),
+			.kernel_slack_s = by_default(o, "kernel-slack"),
+		},
+	};
+	server_list_default(&ret->mechanisms);
+	decide_policy_default(&ret->decide);
+	select_policy_default(&ret->select);
+}
+
+void config_default(struct config *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	snprintf(ret->socket.path, sizeof(ret->socket.path), "%s", CONFIG_DEFAULT_SOCKET);
+	ret->socket.mode = 0660;
+	snprintf(ret->state_dir, sizeof(ret->state_dir), "%s", CONFIG_DEFAULT_STATE);
+	ret->max_sets = by_default(OPTIONS, "max-sets");
+	ret->max_sets_per_impi = by_default(OPTIONS, "max-sets-per-impi");
+	ret->max_sets_per_address = by_default(OPTIONS, "max-sets-per-address");
+	ret->max_connections = by_default(OPTIONS, "max-connections");
+	ret->audit_interval_s = by_default(OPTIONS, "audit-interval");
+	ret->log_level = LOG_INFO;
+	ret->log_limit = by_default(OPTIONS, "log-limit");
+}
+
+/* ---- from a file ---- */
 
 static int read_socket(cfg_t *cfg, struct config_socket *s)
 {

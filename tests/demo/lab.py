@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 import control
 import kernel
@@ -107,6 +108,8 @@ class Lab:
     """@listeners: those of the daemon, each a dictionary as listener() makes it. @tell is called
     with every event."""
 
+    FRONT_END = os.path.join(HERE, "pcscf.py"),  # and the path of its configuration
+
     def __init__(self, listeners, tell=None, home=None):
         self.listeners = listeners
         self.tell = tell or (lambda event: None)
@@ -194,8 +197,7 @@ class Lab:
             json.dump({"control": self.control_path, "listeners": self.listeners,
                        "home": self.home}, file)
         self.front_end = self._start(
-            "pcscf", [sys.executable, os.path.join(HERE, "pcscf.py"), path], self.pcscf_host,
-            json.loads)
+            "pcscf", [sys.executable, *self.FRONT_END, path], self.pcscf_host, json.loads)
         self.wait("pcscf", "ready")
 
     def start_phone(self, *options, address=PHONE_4, pcscf=PCSCF_4, subscriber=SUBSCRIBER):
@@ -271,6 +273,18 @@ class Lab:
             if time.monotonic() > end:
                 raise Failure(f"not within {limit_s} s: {what}")
             self.pump(0.02)
+
+    @contextlib.contextmanager
+    def to_the_end(self, tap):
+        """What breaks a test off is a failure of it, told with what was said last."""
+        try:
+            yield
+        except Exception:  # whatever it is
+            children = [child for child in (self.daemon, self.front_end) if child]
+            tap.ok(False, "the test runs to its end", traceback.format_exc(),
+                   *(f"{event['who']}: {line_of(event)[:300]}" for event in self.events[-25:]),
+                   *(f"{child.name}, status {child.process.poll()}: {line}" for child in children
+                     for line in child.errors().splitlines()[-12:]))
 
     def release_everything(self):
         """Every set of the daemon, for a run that went wrong."""

@@ -14,12 +14,14 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../demo"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "../kernel/lib"), os.path.join(HERE, "../demo")]
 
 import control  # noqa: E402
 import decode  # noqa: E402
 import lab  # noqa: E402
 import matrix  # noqa: E402
+import memory  # noqa: E402
 import sip  # noqa: E402
 from tap import Tap  # noqa: E402
 from variant import Variant  # noqa: E402
@@ -184,13 +186,12 @@ class Test:
                     "another user who may use the socket gets none", done.stdout, done.stderr)
 
     def nothing_stays(self, keys):
-        """In the memory that the daemon can write to, as text or as bytes; nor in its log."""
-        memory = memory_of(self.bed.daemon.pid)
-        self.tap.ok(lab.SUBSCRIBER["impi"].encode() in memory,
-                    "the daemon's memory can be searched")
-        left = [f"{kind} at {memory.find(needle)}" for key in keys
+        """In the daemon's memory, as text or as bytes; nor in its log."""
+        held = b"".join(data for _, data in memory.of_process(self.bed.daemon.pid))
+        self.tap.ok(lab.SUBSCRIBER["impi"].encode() in held, "the daemon's memory can be searched")
+        left = [f"{kind} at {held.find(needle)}" for key in keys
                 for kind, needle in (("text", key.encode()), ("bytes", bytes.fromhex(key)))
-                if needle in memory]
+                if needle in held]
         self.tap.ok(keys and not left, "no key is left in the daemon's memory", *left)
         log = self.bed.daemon.errors()
         self.tap.ok("event=keys-exported" in log and not any(key in log for key in keys),
@@ -208,23 +209,6 @@ class Test:
                 print(f"# {part.__name__}: {time.monotonic() - begin:.0f} s", flush=True)
 
 
-def memory_of(pid):
-    found = bytearray()
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
-            open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            span, rights = line.split()[:2]
-            if not rights.startswith("rw"):
-                continue
-            begin, end = (int(number, 16) for number in span.split("-"))
-            try:
-                memory.seek(begin)
-                found += memory.read(end - begin)
-            except OSError:
-                continue  # [vvar] and the like
-    return bytes(found)
-
-
 def main():
     tap = Tap()
     everything = {"algorithms": matrix.EVERY_ALGORITHM, "protocols": ("esp", "ah"),
@@ -237,11 +221,8 @@ def main():
         bed.start_capture()
         bed.start_daemon()
         bed.start_front_end()
-        try:
+        with bed.to_the_end(tap):
             Test(bed, tap).run(sys.argv[1:])
-        except (lab.Failure, OSError, LookupError) as error:
-            tap.ok(False, "the test runs to its end", repr(error),
-                   *(lab.line_of(event)[:300] for event in bed.events[-20:]))
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-1000:])
     return tap.finish()
 

@@ -23,7 +23,7 @@ import frames  # noqa: E402
 import kernel  # noqa: E402
 import lab  # noqa: E402
 import wire  # noqa: E402
-from control import Control, ControlError  # noqa: E402
+from control import Control  # noqa: E402
 from tap import Tap  # noqa: E402
 
 CK, IK = "b40ba9a3c58b2a05bbf0d987b21bf8cb", "f769bcd751044604127672711c6d3441"
@@ -300,13 +300,11 @@ def main():
         bed.make_hosts()
         bed.start_daemon()
         bed.listeners = listeners  # of the front end
-        try:
+        with bed.to_the_end(tap):
             bed.start_front_end()
             run(bed, tap)
             bed.listeners = listeners + bare
             door_attacks.export(bed, tap)
-        except (lab.Failure, OSError, LookupError, StopIteration, ControlError) as error:
-            tap.ok(False, "the test runs to its end", repr(error), bed.daemon.errors()[-1500:])
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-500:])
     return tap.finish()
 

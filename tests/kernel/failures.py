@@ -25,7 +25,6 @@ import doctor  # noqa: E402
 import kernel  # noqa: E402
 import lab  # noqa: E402
 import nat  # noqa: E402
-import pcscf  # noqa: E402
 import sip  # noqa: E402
 import sip_flow  # noqa: E402
 from control import Control  # noqa: E402
@@ -80,7 +79,7 @@ class FrontEnd(sip_flow.FrontEnd):
 
 
 class Bed(nat.Bed):
-    PROGRAM = os.path.abspath(__file__)
+    FRONT_END = os.path.abspath(__file__), "--front-end"
 
     def start_phone_of(self, number, *options, host=None, address=nat.PUBLIC):
         self.phone_host = host or self.nat
@@ -333,22 +332,10 @@ def test():
         bed.make_hosts()
         bed.start_daemon()
         bed.start_front_end()
-        try:
+        with bed.to_the_end(tap):
             Failures(bed, tap).run()
-        except (lab.Failure, OSError, LookupError, ValueError, StopIteration, AssertionError,
-                subprocess.SubprocessError) as error:
-            tap.ok(False, "the test runs to its end", repr(error),
-                   *(f"{event['who']}: {lab.line_of(event)[:300]}" for event in bed.events[-25:]),
-                   bed.daemon.process.poll(), bed.daemon.errors()[-2000:],
-                   bed.front_end.errors()[-2000:])
     return tap.finish()
 
 
-def front_end(path):
-    with open(path, encoding="utf-8") as file:
-        FrontEnd(json.load(file), pcscf.emit).run(sys.stdin)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(front_end(sys.argv[2]) if sys.argv[1:2] == ["--front-end"] else test())
+    sys.exit(sip_flow.main(FrontEnd, test))

@@ -196,11 +196,8 @@ def main():
     with lab.Lab(lives.listeners()) as bed:
         bed.make_hosts()
         bed.start_daemon()
-        try:
+        with bed.to_the_end(tap):
             run(bed, tap)
-        except (Wrong, lab.Failure, OSError, LookupError, ControlError, ValueError) as why:
-            tap.ok(False, "the test runs to its end", f"{type(why).__name__}: {why}",
-                   *bed.daemon.errors().splitlines()[-12:])
     return tap.finish()
 
 

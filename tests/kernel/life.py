@@ -280,11 +280,8 @@ def main():
         bed.start_daemon()
         bed.start_front_end()
         traffic.bed = bed
-        try:
+        with bed.to_the_end(tap):
             Life(bed, traffic, tap).run()
-        except (lab.Failure, OSError, LookupError) as error:
-            tap.ok(False, "the test runs to its end", error,
-                   *(f"{event['who']}: {lab.line_of(event)[:300]}" for event in bed.events[-25:]))
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-1000:])
         tap.ok(bed.capture.stop() == 0, "the record of the wire lost no packet")
     return tap.finish()

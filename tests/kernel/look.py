@@ -81,10 +81,8 @@ def main():
         bed.make_hosts()
         bed.start_daemon()
         bed.start_front_end()
-        try:
+        with bed.to_the_end(tap):
             run(bed, tap)
-        except (lab.Failure, OSError, subprocess.SubprocessError) as error:
-            tap.ok(False, "the test runs to its end", repr(error))
     return tap.finish()
 
 

@@ -271,11 +271,8 @@ def main():
         bed.start_capture()
         bed.start_daemon()
         bed.start_front_end()
-        try:
+        with bed.to_the_end(tap):
             Nat(bed, tap).run()
-        except (lab.Failure, OSError, LookupError, StopIteration) as error:
-            tap.ok(False, "the test runs to its end", error,
-                   *(f"{event['who']}: {lab.line_of(event)[:300]}" for event in bed.events[-25:]))
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-1000:])
     return tap.finish()
 

@@ -9,7 +9,6 @@ Security-Verify, as a P-CSCF with more mechanisms than the daemon would. TAP.
     phone_list.py --front-end CONFIG.json  the front end, which the test starts
 """
 
-import json
 import os
 import re
 import sys
@@ -20,7 +19,6 @@ sys.path[:0] = [HERE, os.path.join(HERE, "../demo")]
 
 import kernel  # noqa: E402
 import lab  # noqa: E402
-import pcscf  # noqa: E402
 import sip  # noqa: E402
 import sip_flow  # noqa: E402
 from tap import Tap  # noqa: E402
@@ -117,7 +115,7 @@ class FrontEnd(sip_flow.FrontEnd):
 # ---- the test ----
 
 class Bed(sip_flow.Bed):
-    PROGRAM = os.path.abspath(__file__)
+    FRONT_END = os.path.abspath(__file__), "--front-end"
 
 
 class Test:
@@ -189,19 +187,10 @@ def test():
         bed.make_hosts()
         bed.start_daemon()
         bed.start_front_end()
-        try:
+        with bed.to_the_end(tap):
             Test(bed, tap).run()
-        except (lab.Failure, OSError, LookupError) as error:
-            tap.ok(False, "the test runs to its end", error,
-                   *(lab.line_of(event)[:300] for event in bed.events[-20:]))
     return tap.finish()
 
 
-def front_end(path):
-    with open(path, encoding="utf-8") as file:
-        FrontEnd(json.load(file), pcscf.emit).run(sys.stdin)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(front_end(sys.argv[2]) if sys.argv[1:2] == ["--front-end"] else test())
+    sys.exit(sip_flow.main(FrontEnd, test))

@@ -167,11 +167,8 @@ def run(bed, tap):
 def main():
     tap = Tap()
     with lab.Lab(lives.listeners()) as bed:
-        try:
+        with bed.to_the_end(tap):
             run(bed, tap)
-        except (Wrong, lab.Failure, OSError, LookupError, ControlError, ValueError) as why:
-            tap.ok(False, "the test runs to its end", f"{type(why).__name__}: {why}",
-                   *bed.daemon.errors().splitlines()[-12:])
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-1000:])
     return tap.finish()
 

@@ -272,12 +272,8 @@ def main():
         bed.listeners = [IMS]  # the front end's; the second address is there for later
         bed.start_front_end()
         reload = Reload(bed, tap)
-        try:
+        with bed.to_the_end(tap):
             reload.run()
-        except (lab.Failure, OSError, LookupError, ControlError) as why:
-            tap.ok(False, "the test runs to its end", f"{type(why).__name__}: {why}",
-                   *(lab.line_of(event)[:200] for event in bed.events[-12:]),
-                   *bed.daemon.errors().splitlines()[-12:])
         reload.dump.close()
     return tap.finish()
 

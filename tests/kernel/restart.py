@@ -450,12 +450,8 @@ def main():
         bed.start_daemon()
         bed.start_front_end()
         restart = Restart(bed, tap)
-        try:
+        with bed.to_the_end(tap):
             restart.run(int(os.environ.get("SECAGREE_RESTART_SETS", 50)))
-        except (lab.Failure, OSError, LookupError, ControlError) as why:
-            tap.ok(False, "the test runs to its end", f"{type(why).__name__}: {why}",
-                   *(lab.line_of(event)[:200] for event in bed.events[-12:]),
-                   *bed.daemon.errors().splitlines()[-12:])
         restart.dump.close()
     return tap.finish()
 

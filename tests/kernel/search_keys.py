@@ -28,7 +28,7 @@ sys.path[:0] = [os.path.join(HERE, "lib"), os.path.join(HERE, "../demo")]
 import expect  # noqa: E402
 import kernel  # noqa: E402
 import lab  # noqa: E402
-from control import Control  # noqa: E402
+import memory  # noqa: E402
 from door_attacks import HOST, Peer, command, post  # noqa: E402
 from tap import Tap  # noqa: E402
 
@@ -86,33 +86,6 @@ def all_keys():
 def find(data, wanted, where):
     return [f"{name} in {where} at {data.index(form):#x}" for form, name in wanted.items()
             if form in data]
-
-
-def contents(path):
-    """What is in a file, without its holes: the store's has room for all sets that there may be."""
-    with open(path, "rb") as file:
-        end = os.fstat(file.fileno()).st_size
-        begin = hole = 0
-        while hole < end:
-            try:
-                begin = os.lseek(file.fileno(), hole, os.SEEK_DATA)
-            except OSError:
-                return
-            hole = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
-            yield os.pread(file.fileno(), hole - begin, begin)
-
-
-def memory(pid):
-    """(where, bytes) of all that can be read."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, \
-            open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
-        for line in maps:
-            begin, end, rights, name = re.match(
-                r"(\w+)-(\w+) (\S+) \S+ \S+ \S+\s*(.*)", line).groups()
-            if rights[0] != "r" or name.startswith("[v") or "s" in rights and "/" in name:
-                continue  # a shared mapping is its file, which is looked at as one
-            mem.seek(int(begin, 16))
-            yield f"{name or 'a mapping'} {rights}", mem.read(int(end, 16) - int(begin, 16))
 
 
 # ---- requests ----
@@ -206,13 +179,13 @@ class Test:
 
     def found(self, wanted):
         pid = self.bed.daemon.pid
-        found = [one for where, data in memory(pid) for one in find(data, wanted, where)]
+        found = [one for where, data in memory.of_process(pid) for one in find(data, wanted, where)]
         listed = self.call("event.list", since=0, limit=1024)
         found += find(json.dumps(listed).encode(), wanted, "event.list")
         found += find(self.bed.daemon.errors().encode(), wanted, "the log")
         for path in glob.glob(f"{self.bed.directory}/**", recursive=True):
             if os.path.isfile(path):
-                found += [one for data in contents(path) for one in find(data, wanted, path)]
+                found += [one for data in memory.of_file(path) for one in find(data, wanted, path)]
         for sentence in self.what_is_told():
             found += find(sentence, wanted, "an answer")
         return found
@@ -457,10 +430,8 @@ def main():
         bed.daemon_settings = {"allow-key-export": '"on"'}
         bed.make_hosts()
         bed.start_daemon()
-        try:
+        with bed.to_the_end(tap):
             run(bed, tap)
-        except (lab.Failure, OSError, LookupError, ValueError, StopIteration) as error:
-            tap.ok(False, "the test runs to its end", repr(error), bed.daemon.errors()[-1500:])
     return tap.finish()
 
 

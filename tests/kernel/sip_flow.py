@@ -119,17 +119,7 @@ class FrontEnd(pcscf.Pcscf):
 # ---- the test ----
 
 class Bed(lab.Lab):
-    PROGRAM = os.path.abspath(__file__)
-
-    def start_front_end(self):
-        path = os.path.join(self.directory, "pcscf.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"control": self.control_path, "listeners": self.listeners,
-                       "home": self.home}, file)
-        self.front_end = self._start(
-            "pcscf", [sys.executable, self.PROGRAM, "--front-end", path],
-            self.pcscf_host, json.loads)
-        self.wait("pcscf", "ready")
+    FRONT_END = os.path.abspath(__file__), "--front-end"
 
 
 class Test:
@@ -259,20 +249,20 @@ def test():
         bed.make_hosts()
         bed.start_daemon()
         bed.start_front_end()
-        try:
+        with bed.to_the_end(tap):
             Test(bed, tap).run()
-        except (lab.Failure, OSError, LookupError) as error:
-            tap.ok(False, "the test runs to its end", error,
-                   *(lab.line_of(event)[:300] for event in bed.events[-20:]))
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly", bed.daemon.errors()[-1000:])
     return tap.finish()
 
 
-def front_end(path):
-    with open(path, encoding="utf-8") as file:
-        FrontEnd(json.load(file), pcscf.emit).run(sys.stdin)
+def main(front_end, test_of_it):
+    """What a program with a front end of its own does: be that, or the test that starts it."""
+    if sys.argv[1:2] != ["--front-end"]:
+        return test_of_it()
+    with open(sys.argv[2], encoding="utf-8") as file:
+        front_end(json.load(file), pcscf.emit).run(sys.stdin)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(front_end(sys.argv[2]) if sys.argv[1:2] == ["--front-end"] else test())
+    sys.exit(main(FrontEnd, test))

@@ -273,11 +273,8 @@ def main():
     with lab.Lab([lab.listener("ims", lab.PCSCF_4)]) as bed:
         bed.make_hosts()
         bed.start_daemon()
-        try:
+        with bed.to_the_end(tap):
             run(bed, tap)
-        except (lab.Failure, OSError, LookupError, StopIteration,
-                subprocess.SubprocessError) as error:
-            tap.ok(False, "the test runs to its end", repr(error), bed.daemon.errors()[-1500:])
         tap.ok(bed.daemon.end() == 0, "the daemon stops cleanly")
         bed.flush()
         tap.ok(not kernel.policies(bed.pcscf_host), "and --flush takes its guards along")

@@ -176,8 +176,6 @@ class Shell:
 
 
 class Bed(sip_flow.Bed):
-    PROGRAM = os.path.join(HERE, "sip_flow.py")
-
     def __init__(self):
         subscriber = {**lab.SUBSCRIBER, "impi": IMPI, "impu": f"sip:{IMPI}"}
         super().__init__([lab.listener("ims", lab.PCSCF_4), lab.listener("ims6", lab.PCSCF_6)],
