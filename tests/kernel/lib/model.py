@@ -10,6 +10,7 @@ import expect
 
 REG_AWAIT_AUTH_S, OLD_SET_S, MARGIN_S, SLACK_S = 3, 2, 1, 2
 MAX_SETS = 3
+TICK_S = 0.01  # by how much the daemon's clock, which is the kernel's coarse one, may lag
 LATE_S = 2.0  # how late the daemon's timer may be on a slow machine
 NOBODY = "ffffffffffffffff"
 OFFER_MAY_FAIL = {"no_common_mechanism", "nat_refused", "flow_in_use", "spi_in_use",
@@ -98,7 +99,7 @@ class Model:
         return self.span[1] < one.end[0] and not one.may_go
 
     def after(self, seconds):
-        return self.span[0] + seconds, self.span[1] + seconds
+        return self.span[0] + seconds - TICK_S, self.span[1] + seconds + TICK_S
 
     # ---- one request and its answer ----
 
