@@ -498,7 +498,7 @@ static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request
 	set->pcscf.dialect = request->ue.dialect;
 	set->impi = strdup(request->impi);
 	set->impu = strdup(request->impu);
-	set->security_client = strdup(request->security_client);
+	set->security_client = packed_new(span_of(request->security_client));
 	if (!set->impi || !set->impu || !set->security_client) {
 		free_set(set);
 		return NULL;
@@ -625,7 +625,7 @@ static int write_security_server(struct sa_set *set, struct refusal *refusal)
 	if (security_server_write(set->listener, &set->suite, &set->pcscf, text, sizeof(text)) < 0)
 		return refuse(refusal, REASON_INTERNAL, "Security-Server does not fit");
 	free(set->security_server);
-	set->security_server = strdup(text);
+	set->security_server = packed_new(span_of(text));
 	if (!set->security_server)
 		return refuse(refusal, REASON_INTERNAL, "out of memory");
 	return 0;
@@ -665,6 +665,7 @@ static int keep(struct sa_set *set)
 static int start_life(struct sa_set *set)
 {
 	const uint64_t life_ms = (uint64_t)set->listener->timers.reg_await_auth_s * 1000;
+	char text[PACKED_TEXT_BYTES];
 
 	set_deadline(set, clock_monotonic_ms() + life_ms);
 	drops_note(&set->table->drops, set->add_time_s);
@@ -675,7 +676,7 @@ static int start_life(struct sa_set *set)
 		   event_text("ealg", ipsec_ealg_name(set->suite.ealg)),
 		   event_text("prot", ipsec_prot_name(set->suite.prot)),
 		   event_text("mod", ipsec_mod_name(set->suite.mod)),
-		   event_text("security_server", set->security_server),
+		   event_text("security_server", packed_text(set->security_server, text)),
 		   event_number("left_s", sa_set_left_s(set)));
 	return keep(set);
 }
@@ -788,8 +789,8 @@ static int set_of_record(struct sa_table *table, const struct set_record *r, str
 	set->deadline_ms = r->deadline_ms;
 	set->impi = strndup(r->impi.p, r->impi.n);
 	set->impu = strndup(r->impu.p, r->impu.n);
-	set->security_client = strndup(r->security_client.p, r->security_client.n);
-	set->security_server = strndup(r->security_server.p, r->security_server.n);
+	set->security_client = packed_new(r->security_client);
+	set->security_server = packed_new(r->security_server);
 	if (!set->impi || !set->impu || !set->security_client || !set->security_server) {
 		free_set(set);
 		return -ENOMEM;

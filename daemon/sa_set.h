@@ -9,6 +9,7 @@
 #define DAEMON_SA_SET_H
 
 #include "daemon/hash.h"
+#include "daemon/packed.h"
 #include "daemon/plan.h"
 #include "daemon/refusal.h"
 #include "daemon/spi.h"
@@ -82,8 +83,8 @@ struct sa_set {
 
 	char *impi;
 	char *impu;            /* one a line */
-	char *security_client; /* as received, lines joined by ", " */
-	char *security_server; /* as sent */
+	struct packed *security_client; /* as received, lines joined by ", " */
+	struct packed *security_server; /* as sent */
 	uint64_t over_id;      /* the set that its REGISTER came on; 0 = unprotected */
 	/* by UDP between these ports then, for sip_answer.c; 0 = not known, as after a restart */
 	uint16_t clear_local_port, clear_remote_port;

@@ -1164,8 +1164,8 @@ static void add_set_at(unsigned number)
 	set->listener = world.config.listeners;
 	set->impi = strdup("a@x");
 	set->impu = strdup("");
-	set->security_client = strdup("");
-	set->security_server = strdup("");
+	set->security_client = packed_new(span_of(""));
+	set->security_server = packed_new(span_of(""));
 	assert_int_equal(sa_table_add(world.table, set, ue), 0);
 }
 

@@ -80,24 +80,28 @@ static void reopen(void)
 		fail_msg("%s", why);
 }
 
-static struct sa_set set_of(uint64_t serial, const char *header)
+static struct sa_set set_of(uint64_t serial, const char *impu)
 {
+	static struct packed *header;
+
+	if (!header)
+		header = packed_new(span_of("tls"));
 	return (struct sa_set){
 		.id = serial + 1000,
 		.serial = serial,
 		.listener = &listener,
 		.contact = &contact,
 		.impi = (char *)"a@x",
-		.impu = (char *)"sip:a@x",
-		.security_client = (char *)header,
-		.security_server = (char *)"server",
+		.impu = (char *)impu,
+		.security_client = header,
+		.security_server = header,
 		.deadline_ms = 1,
 	};
 }
 
-static int put(uint64_t serial, const char *header)
+static int put(uint64_t serial, const char *impu)
 {
-	const struct sa_set set = set_of(serial, header);
+	const struct sa_set set = set_of(serial, impu);
 
 	store_put(store, &set);
 	return store_commit(store);
@@ -484,16 +488,16 @@ static void no_store_keeps_nothing_and_never_fails(void **state)
 static void its_usage_grows_with_the_records_and_shrinks_with_them(void **state)
 {
 	struct store_usage empty, filled, after;
-	char header[3000];
+	char impu[3000];
 
 	(void)state;
-	memset(header, 'x', sizeof(header) - 1);
-	header[sizeof(header) - 1] = '\0';
+	memset(impu, 'x', sizeof(impu) - 1);
+	impu[sizeof(impu) - 1] = '\0';
 	assert_int_equal(store_usage(NULL, &empty), -ENOENT);
 	assert_int_equal(open_store(100), 0);
 	assert_int_equal(store_usage(store, &empty), 0);
 	for (uint64_t serial = 1; serial <= 20; serial++)
-		assert_int_equal(put(serial, header), 0);
+		assert_int_equal(put(serial, impu), 0);
 	assert_int_equal(store_usage(store, &filled), 0);
 	assert_true(filled.bytes >= empty.bytes + 20 * 3000);
 	assert_true(filled.max_bytes >= 16 << 20 && filled.bytes < filled.max_bytes);
