@@ -132,7 +132,6 @@ static uint64_t registered_until_ms(const struct sa_set *set, uint32_t expires_s
 
 static void free_set(struct sa_set *set)
 {
-	free(set->impi);
 	free(set->impu);
 	free(set->security_client);
 	free(set->security_server);
@@ -496,10 +495,10 @@ static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request
 	set->over_id = request->over_id;
 	set->transaction = request->transaction;
 	set->pcscf.dialect = request->ue.dialect;
-	set->impi = strdup(request->impi);
+	set->impi = request->impi;
 	set->impu = strdup(request->impu);
 	set->security_client = packed_new(span_of(request->security_client));
-	if (!set->impi || !set->impu || !set->security_client) {
+	if (!set->impu || !set->security_client) {
 		free_set(set);
 		return NULL;
 	}
@@ -766,7 +765,8 @@ int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 
 /* ---- one of an earlier run ---- */
 
-static int set_of_record(struct sa_table *table, const struct set_record *r, struct sa_set **ret)
+static int set_of_record(struct sa_table *table, const struct set_record *r, const char *impi,
+			 struct sa_set **ret)
 {
 	struct sa_set *set = calloc(1, sizeof(*set));
 
@@ -787,11 +787,11 @@ static int set_of_record(struct sa_table *table, const struct set_record *r, str
 	set->encap_remote_port = r->encap_remote_port;
 	set->reqid = r->reqid;
 	set->deadline_ms = r->deadline_ms;
-	set->impi = strndup(r->impi.p, r->impi.n);
+	set->impi = impi;
 	set->impu = strndup(r->impu.p, r->impu.n);
 	set->security_client = packed_new(r->security_client);
 	set->security_server = packed_new(r->security_server);
-	if (!set->impi || !set->impu || !set->security_client || !set->security_server) {
+	if (!set->impu || !set->security_client || !set->security_server) {
 		free_set(set);
 		return -ENOMEM;
 	}
@@ -821,8 +821,9 @@ int sa_set_revive(struct sa_table *table, uint64_t serial, const struct set_reco
 		  const struct config_listener *listener, struct sa_set **ret)
 {
 	char *contact_key = strndup(record->contact.p, record->contact.n);
+	char *impi = strndup(record->impi.p, record->impi.n);
 	struct sa_set *set = NULL;
-	int err = contact_key ? set_of_record(table, record, &set) : -ENOMEM;
+	int err = contact_key && impi ? set_of_record(table, record, impi, &set) : -ENOMEM;
 
 	if (!err) {
 		set->serial = serial;
@@ -835,6 +836,7 @@ int sa_set_revive(struct sa_table *table, uint64_t serial, const struct set_reco
 			release_spis(set);
 	}
 	free(contact_key);
+	free(impi);
 	if (!err)
 		*ret = set;
 	else if (set)

@@ -45,20 +45,20 @@ struct sa_flow {
 
 /* A subscriber: an IMPI with all its contacts. */
 struct sa_identity {
-	char *impi;
 	struct sa_contact *contacts;
 	unsigned set_count;
 	UT_hash_handle hh;
+	char impi[];
 };
 
 /* A phone's registered contact: an IMPI at one address, where the front end may tell several apart. */
 struct sa_contact {
-	char *key; /* sa_contact_key() */
 	struct sa_identity *identity;
 	struct sa_contact *prev, *next; /* of the identity */
 	struct sa_set *sets;
 	unsigned set_count;
 	UT_hash_handle hh;
+	char key[]; /* sa_contact_key() */
 };
 
 /* An address that phones are at: one phone, or all those behind one NAT. */
@@ -81,7 +81,7 @@ struct sa_set {
 	struct sa_table *table;
 	const struct config_listener *listener;
 
-	char *impi;
+	const char *impi; /* of its identity; until it has one, of whoever makes it */
 	char *impu;            /* one a line */
 	struct packed *security_client; /* as received, lines joined by ", " */
 	struct packed *security_server; /* as sent */

@@ -37,7 +37,7 @@ int __wrap_posix_fallocate(int fd, off_t offset, off_t bytes)
 static char base[64], dir[100], file[160], why[300];
 static struct store *store;
 static struct config_listener listener;
-static struct sa_contact contact = {.key = (char *)"a@x\n192.0.2.7"};
+static struct sa_contact contact = {.key = "a@x\n192.0.2.7"};
 
 static int start(void **state)
 {
@@ -91,7 +91,7 @@ static struct sa_set set_of(uint64_t serial, const char *impu)
 		.serial = serial,
 		.listener = &listener,
 		.contact = &contact,
-		.impi = (char *)"a@x",
+		.impi = "a@x",
 		.impu = (char *)impu,
 		.security_client = header,
 		.security_server = header,
