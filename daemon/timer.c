@@ -91,7 +91,7 @@ static bool has_room(void)
 
 	if (timers.count < timers.room)
 		return true;
-	heap = reallocarray(timers.heap, room, sizeof(*heap));
+	heap = reallocarray(timers.heap, room, sizeof(timers.heap[0]));
 	if (!heap)
 		return false;
 	timers.heap = heap;
