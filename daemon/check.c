@@ -56,7 +56,9 @@ static bool is_protected_port(const struct config *config, const struct check *c
 static int compare_verify(const struct sa_set *set, const struct check *check, char *ret_why,
 			  size_t cap)
 {
-	return lines_compare(set->security_server, &check->security_verify, set->listener->verify,
+	char sent[PACKED_TEXT_BYTES];
+
+	return lines_compare(packed_text(set->security_server, sent), &check->security_verify, set->listener->verify,
 			     ret_why, cap);
 }
 
@@ -91,7 +93,7 @@ static int check_verify(const struct sa_set *set, const struct check *check,
 		.verify_required = set->state == SA_SET_TEMPORARY,
 	};
 	struct decision d;
-	char why[200];
+	char why[200], sent[PACKED_TEXT_BYTES];
 	int err = compare_verify(set, check, why, sizeof(why));
 
 	if (err == -ENOMEM)
@@ -108,7 +110,7 @@ static int check_verify(const struct sa_set *set, const struct check *check,
 	refusal->sip_phrase = d.phrase;
 	if (d.add_security_server)
 		snprintf(refusal->security_server, sizeof(refusal->security_server), "%s",
-			 set->security_server);
+			 packed_text(set->security_server, sent));
 	return -ECANCELED;
 }
 
@@ -126,7 +128,7 @@ static int check_via(const struct check *check, struct refusal *refusal)
 static int check_answer(const struct sa_set *set, const struct check *check,
 			struct refusal *refusal)
 {
-	char why[200];
+	char why[200], offered[PACKED_TEXT_BYTES];
 	int err;
 
 	err = check_via(check, refusal);
@@ -134,8 +136,8 @@ static int check_answer(const struct sa_set *set, const struct check *check,
 		err = check_verify(set, check, refusal);
 	if (err)
 		return err;
-	err = lines_compare(set->security_client, &check->security_client, set->listener->verify, why,
-			    sizeof(why));
+	err = lines_compare(packed_text(set->security_client, offered), &check->security_client,
+			    set->listener->verify, why, sizeof(why));
 	if (err == -ENOMEM)
 		return refuse(refusal, REASON_INTERNAL, "out of memory");
 	if (err)

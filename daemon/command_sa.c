@@ -88,13 +88,14 @@ static uint64_t transaction_of(const struct json_node *params)
 static void put_offer(struct json_out *out, const struct offer_result *result)
 {
 	const struct sa_set *set = result->set;
+	char text[PACKED_TEXT_BYTES];
 
 	json_open(out, '{');
 	set_json_brief(out, set);
 	json_name(out, "considered");
 	agreement_considered_json(out, &result->offered, &result->selection);
 	json_add_bool(out, "nat", result->nat);
-	json_add_text(out, "security_server", set->security_server);
+	json_add_text(out, "security_server", packed_text(set->security_server, text));
 	json_add_text(out, "start", choose_start_name(result->start));
 	json_name(out, "phone");
 	set_json_endpoint(out, &set->ue_address, &set->ue);

@@ -132,7 +132,6 @@ static uint64_t registered_until_ms(const struct sa_set *set, uint32_t expires_s
 
 static void free_set(struct sa_set *set)
 {
-	free(set->impi);
 	free(set->impu);
 	free(set->security_client);
 	free(set->security_server);
@@ -496,10 +495,10 @@ static struct sa_set *set_of(struct sa_table *table, const struct sa_set_request
 	set->over_id = request->over_id;
 	set->transaction = request->transaction;
 	set->pcscf.dialect = request->ue.dialect;
-	set->impi = strdup(request->impi);
+	set->impi = request->impi;
 	set->impu = strdup(request->impu);
-	set->security_client = strdup(request->security_client);
-	if (!set->impi || !set->impu || !set->security_client) {
+	set->security_client = packed_new(span_of(request->security_client));
+	if (!set->impu || !set->security_client) {
 		free_set(set);
 		return NULL;
 	}
@@ -625,7 +624,7 @@ static int write_security_server(struct sa_set *set, struct refusal *refusal)
 	if (security_server_write(set->listener, &set->suite, &set->pcscf, text, sizeof(text)) < 0)
 		return refuse(refusal, REASON_INTERNAL, "Security-Server does not fit");
 	free(set->security_server);
-	set->security_server = strdup(text);
+	set->security_server = packed_new(span_of(text));
 	if (!set->security_server)
 		return refuse(refusal, REASON_INTERNAL, "out of memory");
 	return 0;
@@ -665,6 +664,7 @@ static int keep(struct sa_set *set)
 static int start_life(struct sa_set *set)
 {
 	const uint64_t life_ms = (uint64_t)set->listener->timers.reg_await_auth_s * 1000;
+	char text[PACKED_TEXT_BYTES];
 
 	set_deadline(set, clock_monotonic_ms() + life_ms);
 	drops_note(&set->table->drops, set->add_time_s);
@@ -675,7 +675,7 @@ static int start_life(struct sa_set *set)
 		   event_text("ealg", ipsec_ealg_name(set->suite.ealg)),
 		   event_text("prot", ipsec_prot_name(set->suite.prot)),
 		   event_text("mod", ipsec_mod_name(set->suite.mod)),
-		   event_text("security_server", set->security_server),
+		   event_text("security_server", packed_text(set->security_server, text)),
 		   event_number("left_s", sa_set_left_s(set)));
 	return keep(set);
 }
@@ -765,7 +765,8 @@ int sa_set_create(struct sa_table *table, const struct sa_set_request *request,
 
 /* ---- one of an earlier run ---- */
 
-static int set_of_record(struct sa_table *table, const struct set_record *r, struct sa_set **ret)
+static int set_of_record(struct sa_table *table, const struct set_record *r, const char *impi,
+			 struct sa_set **ret)
 {
 	struct sa_set *set = calloc(1, sizeof(*set));
 
@@ -786,11 +787,11 @@ static int set_of_record(struct sa_table *table, const struct set_record *r, str
 	set->encap_remote_port = r->encap_remote_port;
 	set->reqid = r->reqid;
 	set->deadline_ms = r->deadline_ms;
-	set->impi = strndup(r->impi.p, r->impi.n);
+	set->impi = impi;
 	set->impu = strndup(r->impu.p, r->impu.n);
-	set->security_client = strndup(r->security_client.p, r->security_client.n);
-	set->security_server = strndup(r->security_server.p, r->security_server.n);
-	if (!set->impi || !set->impu || !set->security_client || !set->security_server) {
+	set->security_client = packed_new(r->security_client);
+	set->security_server = packed_new(r->security_server);
+	if (!set->impu || !set->security_client || !set->security_server) {
 		free_set(set);
 		return -ENOMEM;
 	}
@@ -820,8 +821,9 @@ int sa_set_revive(struct sa_table *table, uint64_t serial, const struct set_reco
 		  const struct config_listener *listener, struct sa_set **ret)
 {
 	char *contact_key = strndup(record->contact.p, record->contact.n);
+	char *impi = strndup(record->impi.p, record->impi.n);
 	struct sa_set *set = NULL;
-	int err = contact_key ? set_of_record(table, record, &set) : -ENOMEM;
+	int err = contact_key && impi ? set_of_record(table, record, impi, &set) : -ENOMEM;
 
 	if (!err) {
 		set->serial = serial;
@@ -834,6 +836,7 @@ int sa_set_revive(struct sa_table *table, uint64_t serial, const struct set_reco
 			release_spis(set);
 	}
 	free(contact_key);
+	free(impi);
 	if (!err)
 		*ret = set;
 	else if (set)

@@ -9,6 +9,7 @@
 #define DAEMON_SA_SET_H
 
 #include "daemon/hash.h"
+#include "daemon/packed.h"
 #include "daemon/plan.h"
 #include "daemon/refusal.h"
 #include "daemon/spi.h"
@@ -44,20 +45,20 @@ struct sa_flow {
 
 /* A subscriber: an IMPI with all its contacts. */
 struct sa_identity {
-	char *impi;
 	struct sa_contact *contacts;
 	unsigned set_count;
 	UT_hash_handle hh;
+	char impi[];
 };
 
 /* A phone's registered contact: an IMPI at one address, where the front end may tell several apart. */
 struct sa_contact {
-	char *key; /* sa_contact_key() */
 	struct sa_identity *identity;
 	struct sa_contact *prev, *next; /* of the identity */
 	struct sa_set *sets;
 	unsigned set_count;
 	UT_hash_handle hh;
+	char key[]; /* sa_contact_key() */
 };
 
 /* An address that phones are at: one phone, or all those behind one NAT. */
@@ -80,10 +81,10 @@ struct sa_set {
 	struct sa_table *table;
 	const struct config_listener *listener;
 
-	char *impi;
+	const char *impi; /* of its identity; until it has one, of whoever makes it */
 	char *impu;            /* one a line */
-	char *security_client; /* as received, lines joined by ", " */
-	char *security_server; /* as sent */
+	struct packed *security_client; /* as received, lines joined by ", " */
+	struct packed *security_server; /* as sent */
 	uint64_t over_id;      /* the set that its REGISTER came on; 0 = unprotected */
 	/* by UDP between these ports then, for sip_answer.c; 0 = not known, as after a restart */
 	uint16_t clear_local_port, clear_remote_port;

@@ -225,15 +225,12 @@ static struct sa_identity *identity_need(struct sa_table *table, const char *imp
 
 	if (identity)
 		return identity;
-	identity = calloc(1, sizeof(*identity));
+	identity = calloc(1, sizeof(*identity) + strlen(impi) + 1);
 	if (!identity)
 		return NULL;
-	identity->impi = strdup(impi);
-	if (identity->impi)
-		HASH_ADD_KEYPTR(hh, table->identities, identity->impi, (unsigned)strlen(impi),
-				identity);
+	strcpy(identity->impi, impi);
+	HASH_ADD(hh, table->identities, impi[0], (unsigned)strlen(impi), identity);
 	if (!identity->hh.tbl) {
-		free(identity->impi);
 		free(identity);
 		return NULL;
 	}
@@ -245,7 +242,6 @@ static void identity_unneed(struct sa_table *table, struct sa_identity *identity
 	if (!identity || identity->contacts)
 		return;
 	HASH_DEL(table->identities, identity);
-	free(identity->impi);
 	free(identity);
 }
 
@@ -255,16 +251,15 @@ static struct sa_contact *contact_need(struct sa_table *table, const char *impi,
 
 	if (contact)
 		return contact;
-	contact = calloc(1, sizeof(*contact));
+	contact = calloc(1, sizeof(*contact) + strlen(key) + 1);
 	if (!contact)
 		return NULL;
+	strcpy(contact->key, key);
 	contact->identity = identity_need(table, impi);
-	contact->key = strdup(key);
-	if (contact->key && contact->identity)
-		HASH_ADD_KEYPTR(hh, table->contacts, contact->key, (unsigned)strlen(key), contact);
+	if (contact->identity)
+		HASH_ADD(hh, table->contacts, key[0], (unsigned)strlen(key), contact);
 	if (!contact->hh.tbl) {
 		identity_unneed(table, contact->identity);
-		free(contact->key);
 		free(contact);
 		return NULL;
 	}
@@ -279,7 +274,6 @@ static void contact_unneed(struct sa_table *table, struct sa_contact *contact)
 	HASH_DEL(table->contacts, contact);
 	DL_DELETE(contact->identity->contacts, contact);
 	identity_unneed(table, contact->identity);
-	free(contact->key);
 	free(contact);
 }
 
@@ -403,6 +397,7 @@ int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact
 	err = add_flows(set);
 	if (err)
 		goto undo;
+	set->impi = set->contact->identity->impi;
 	enter_lists(table, set);
 	set->peer->next_port = next_port_after(set);
 	table->count[set->state]++;

@@ -53,8 +53,8 @@ void sa_table_drop_all(struct sa_table *table, const char *why);
 /* Free it with its sets. What the kernel and the store have of them stays. */
 void sa_table_free(struct sa_table *table);
 
-/* Enter @set, whose fields are complete; @contact_key is copied. It gets an id and a serial, unless
- * it has them from an earlier run. Returns 0, -ENOMEM, -EEXIST (another has that id); then it is in no
+/* Enter @set, whose fields are complete; @contact_key and its IMPI are copied. It gets an id and a
+ * serial, unless it has them from an earlier run. Returns 0, -ENOMEM, -EEXIST (another has that id); then it is in no
  * table. */
 int sa_table_add(struct sa_table *table, struct sa_set *set, const char *contact_key);
 void sa_table_remove(struct sa_set *set);

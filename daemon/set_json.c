@@ -138,6 +138,7 @@ static void add_encap_port(struct json_out *out, const struct sa_set *set)
 
 void set_json_full(struct json_out *out, const struct sa_set *set)
 {
+	char text[PACKED_TEXT_BYTES];
 	struct plan plan;
 
 	json_open(out, '{');
@@ -146,8 +147,8 @@ void set_json_full(struct json_out *out, const struct sa_set *set)
 	json_add_number(out, "reqid", set->reqid);
 	json_add_number(out, "own_policies", set->policy_count);
 	add_encap_port(out, set);
-	json_add_text(out, "security_client", set->security_client);
-	json_add_text(out, "security_server", set->security_server);
+	json_add_text(out, "security_client", packed_text(set->security_client, text));
+	json_add_text(out, "security_server", packed_text(set->security_server, text));
 	json_name(out, "sas");
 	json_open(out, '[');
 	sa_set_plan(set, &plan);

@@ -43,6 +43,14 @@ static void put_text(struct writer *w, struct span text)
 	w->bytes += text.n;
 }
 
+static void put_packed(struct writer *w, const struct packed *text)
+{
+	put(w, packed_text_bytes(text), 4);
+	if (w->at)
+		w->at = (uint8_t *)packed_read(text, (char *)w->at);
+	w->bytes += packed_text_bytes(text);
+}
+
 static void put_address(struct writer *w, const struct ip_addr *ip)
 {
 	put(w, ip->family == AF_INET6 ? 6 : 4, 1);
@@ -84,8 +92,8 @@ static void put_set(struct writer *w, const struct sa_set *set, struct span list
 	put_text(w, span_of(set->contact->key));
 	put_text(w, span_of(set->impi));
 	put_text(w, span_of(set->impu));
-	put_text(w, span_of(set->security_client));
-	put_text(w, span_of(set->security_server));
+	put_packed(w, set->security_client);
+	put_packed(w, set->security_server);
 }
 
 size_t set_record_bytes(const struct sa_set *set, struct span listener)
@@ -254,6 +262,9 @@ static void check_set(struct reader *r, const struct set_record *set)
 		complain(r, fault);
 	if (!set->id || !set->deadline_ms || !set->impi.n)
 		complain(r, "a field is empty that never is");
+	if (set->security_client.n >= PACKED_TEXT_BYTES ||
+	    set->security_server.n >= PACKED_TEXT_BYTES)
+		complain(r, "a header is longer than any can be");
 	if (set->contact.n <= set->impi.n || set->contact.p[set->impi.n] != '\n' ||
 	    memcmp(set->contact.p, set->impi.p, set->impi.n) != 0)
 		complain(r, "its contact is not that of its IMPI");

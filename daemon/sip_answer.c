@@ -194,6 +194,7 @@ static int need_set(struct answer *a, struct sa_set **ret, struct refusal *why)
 static int challenge(struct answer *a)
 {
 	const struct decide_policy *policy = &a->entry->listener->decide;
+	char text[PACKED_TEXT_BYTES];
 	struct sa_set *made = NULL;
 	struct refusal why;
 	int err;
@@ -218,7 +219,7 @@ static int challenge(struct answer *a)
 		made->clear_remote_port = a->entry->reply_to.port;
 	}
 	a->w->ret->set_id = made->id;
-	sip_edit_add(&a->w->edits, SIP_SECURITY_SERVER, span_of(made->security_server));
+	sip_edit_add(&a->w->edits, SIP_SECURITY_SERVER, span_of(packed_text(made->security_server, text)));
 	return sip_work_forward(a->w, "the keys became a temporary set");
 }
 

@@ -384,14 +384,15 @@ static int answer(struct request *r, const struct decision *d)
 {
 	const struct sa_set *set = r->found.set ? r->found.set : r->refused_set;
 	struct sip_verdict *ret = r->w->ret;
-	char *list = NULL;
+	char sent[PACKED_TEXT_BYTES], *list = NULL;
 	int err;
 
 	note_reason(r, d);
 	ret->set_id = set ? set->id : 0;
 	way_back(r);
 	if (d->add_security_server) {
-		list = sip_work_demand(r->listener, set ? set->security_server : NULL);
+		list = sip_work_demand(r->listener,
+				       set ? packed_text(set->security_server, sent) : NULL);
 		if (!list)
 			return refuse(r->w->refusal, REASON_INTERNAL, "out of memory");
 		ret->has_start = r->client.has_common;

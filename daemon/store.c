@@ -42,7 +42,7 @@
  * needed. */
 #define FLAGS (MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS | MDB_WRITEMAP)
 
-/* Address space, not memory: a record of a phone that offers a lot takes a page. */
+/* Address space, not memory: a record of a phone that offers a lot takes the half of a page. */
 #define MAP_BYTES_PER_SET 8192
 #define MAP_BYTES_MIN     (16u << 20)
 
@@ -56,7 +56,7 @@
 enum kind {
 	KIND_ABOUT = 'a',
 	KIND_LISTENER = 'l', /* the rest of the key is the record */
-	KIND_SET = 's',      /* the serial */
+	KIND_SET = 's',      /* the serial; they are the last in the file */
 };
 
 #define MAX_KEY_BYTES (1 + LISTENER_RECORD_MAX_BYTES)
@@ -70,6 +70,7 @@ struct store {
 	int err;      /* of what is to be committed */
 	uint64_t growth_bytes;    /* what the transaction may need beyond it */
 	uint64_t room_bytes;      /* of the file that the file system has given us */
+	uint64_t last_serial;     /* of the sets that were put */
 };
 
 /* The one record of KIND_ABOUT: bytes alone. */
@@ -197,11 +198,29 @@ int store_commit(struct store *s)
 	return errno_of(err);
 }
 
+/* One that is put behind all others fills the page that they leave; else LMDB would halve the pages, and
+ * a record of a phone that offers a lot would have one for itself. */
+static int reserve(struct store *s, uint64_t serial, MDB_val *value)
+{
+	uint8_t buf[MAX_KEY_BYTES];
+	MDB_val key = set_key(serial, buf);
+	int err = MDB_KEYEXIST;
+
+	if (serial > s->last_serial)
+		err = mdb_put(s->txn, s->dbi, &key, value, MDB_RESERVE | MDB_APPEND);
+	if (err == MDB_KEYEXIST) /* there is a later one, as there may be from before a restart */
+		err = mdb_put(s->txn, s->dbi, &key, value, MDB_RESERVE);
+	if (!err && serial > s->last_serial)
+		s->last_serial = serial;
+	return err;
+}
+
 void store_put(struct store *s, const struct sa_set *set)
 {
-	uint8_t listener[LISTENER_RECORD_MAX_BYTES], buf[MAX_KEY_BYTES];
-	MDB_val key = set_key(set->serial, buf), value;
+	uint8_t listener[LISTENER_RECORD_MAX_BYTES];
 	struct span record = { (const char *)listener, 0 };
+
+	MDB_val value;
 
 	if (!s)
 		return;
@@ -209,7 +228,7 @@ void store_put(struct store *s, const struct sa_set *set)
 	value.mv_size = set_record_bytes(set, record);
 	if (!begin_change(s, value.mv_size))
 		return;
-	s->err = mdb_put(s->txn, s->dbi, &key, &value, MDB_RESERVE);
+	s->err = reserve(s, set->serial, &value);
 	if (!s->err)
 		set_record_write(set, record, value.mv_data);
 }

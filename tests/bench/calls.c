@@ -13,22 +13,27 @@
 /* Security-Client, the same in the offer and in the REGISTER that answers the challenge. */
 static void write_client(const struct callers *c, uint32_t n, char *buf, size_t cap)
 {
-	static const char *const SUITES[] = {"hmac-sha-1-96;ealg=null", "hmac-sha-1-96;ealg=aes-cbc",
-					     "null;ealg=aes-gcm"};
+	static const char *const THREE[] = {"hmac-sha-1-96;ealg=null", "hmac-sha-1-96;ealg=aes-cbc",
+					    "null;ealg=aes-gcm"};
+	static const char *const SIX[] = {"hmac-sha-1-96;ealg=des-ede3-cbc",
+					  "hmac-sha-1-96;ealg=aes-cbc", "hmac-sha-1-96;ealg=null",
+					  "hmac-md5-96;ealg=des-ede3-cbc",
+					  "hmac-md5-96;ealg=aes-cbc", "hmac-md5-96;ealg=null"};
+	const char *const *suites = c->six_offers ? SIX : THREE;
 	const struct ipsec_endpoint *ue = &c->phone[n].ue;
 	const char *mod = c->how.addresses == PHONES_NAT ? "UDP-enc-tun" : "trans";
 	size_t at = 0;
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < (c->six_offers ? 6 : 3); i++)
 		at += (size_t)snprintf(buf + at, cap - at,
 				       "%sipsec-3gpp;alg=%s;mod=%s;prot=esp;spi-c=%u;spi-s=%u;"
-				       "port-c=%u;port-s=%u", i ? ", " : "", SUITES[i], mod,
+				       "port-c=%u;port-s=%u", i ? ", " : "", suites[i], mod,
 				       ue->spi_c, ue->spi_s, ue->port_c, ue->port_s);
 }
 
 static int write_offer(const struct callers *c, uint32_t n, char *buf, size_t cap)
 {
-	char address[IP_TEXT_BYTES], client[512];
+	char address[IP_TEXT_BYTES], client[CALL_CLIENT_BYTES];
 
 	write_client(c, n, client, sizeof(client));
 	return snprintf(buf, cap,
@@ -43,7 +48,7 @@ static int write_offer(const struct callers *c, uint32_t n, char *buf, size_t ca
 
 static int write_check(const struct callers *c, uint32_t n, char *buf, size_t cap)
 {
-	char address[IP_TEXT_BYTES], client[512];
+	char address[IP_TEXT_BYTES], client[CALL_CLIENT_BYTES];
 
 	write_client(c, n, client, sizeof(client));
 	return snprintf(buf, cap,

@@ -7,11 +7,13 @@
 
 #include "tests/bench/phones.h"
 
-#define CALL_LIST_BYTES 1024 /* Security-Server */
+#define CALL_LIST_BYTES   1024 /* Security-Server */
+#define CALL_CLIENT_BYTES 1024 /* Security-Client */
 
 struct callers {
 	struct phones how;
 	uint32_t first; /* phone[0] has this number */
+	bool six_offers; /* in each Security-Client; else three */
 	uint64_t end_ns; /* when the sets shall be over, all in the second before it; 0: in an hour */
 	struct phone *phone;
 	char (*list)[CALL_LIST_BYTES]; /* what each was offered */

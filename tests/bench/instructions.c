@@ -6,19 +6,26 @@
  * were (by the linker's --wrap).
  *
  *	instructions [PHONES]
+ *	instructions memory PHONES
  *
  * The phones go through a registration's life, all of them through one call before the next; for
  * each kind of call callgrind writes the instructions of all. The count hardly depends on chance:
  * SPIs and keys of hashes come from a counter, not from getrandom(). Without callgrind the same
  * calls are timed: a line of JSON for each, with the time from the end of poll to the next one.
+ *
+ * "memory" says what the heap has grown by for each of PHONES that offer six mechanisms: what malloc
+ * has given out, its own overhead included. The ring of events is full before.
  */
 #include "daemon/conn.h"
+#include "daemon/event.h"
 #include "daemon/log.h"
 #include "daemon/store.h"
 #include "tests/bench/calls.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/netlink.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,20 +228,51 @@ static void measure(const char *name, uint32_t phones)
 	free(latency_ns);
 }
 
-int main(int argc, char **argv)
+static size_t heap_bytes(void)
+{
+	const struct mallinfo2 heap = mallinfo2();
+
+	return heap.uordblks + heap.hblkhd;
+}
+
+static void measure_memory(uint32_t phones)
+{
+	size_t before;
+
+	for (uint32_t n = 0; n < EVENT_KEPT; n++)
+		call(call_by_name("offer"), n);
+	before = heap_bytes();
+	for (uint32_t n = EVENT_KEPT; n < EVENT_KEPT + phones; n++)
+		call(call_by_name("offer"), n);
+	printf("{\"what\":\"memory\",\"count\":%" PRIu32 ",\"bytes_per_set\":%.0f}\n", phones,
+	       (double)(heap_bytes() - before) / phones);
+}
+
+static void measure_calls(uint32_t phones)
 {
 	static const char *const CALLS[] = {"offer", "check", "confirm", "extend",
 					    "use",   "route", "release"};
-	const uint32_t phones = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 200;
 
-	callers_make(&callers, WARM + phones);
-	start();
 	for (uint32_t n = 0; n < WARM; n++) {
 		for (size_t i = 0; i < sizeof(CALLS) / sizeof(CALLS[0]) - 1; i++)
 			call(call_by_name(CALLS[i]), n);
 	}
 	for (size_t i = 0; i < sizeof(CALLS) / sizeof(CALLS[0]); i++)
 		measure(CALLS[i], phones);
+}
+
+int main(int argc, char **argv)
+{
+	const bool is_memory = argc > 2 && !strcmp(argv[1], "memory");
+	const uint32_t phones = argc > 1 ? (uint32_t)strtoul(argv[argc - 1], NULL, 10) : 200;
+
+	callers.six_offers = is_memory;
+	callers_make(&callers, (is_memory ? EVENT_KEPT : WARM) + phones);
+	start();
+	if (is_memory)
+		measure_memory(phones);
+	else
+		measure_calls(phones);
 	store_remove(store);
 	store_close(store);
 	rmdir(state_dir);

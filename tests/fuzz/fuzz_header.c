@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/packed.h"
 #include "proto/choose.h"
 #include "proto/compare.h"
 #include "proto/digest.h"
@@ -472,6 +473,23 @@ static void done(struct list *lists, size_t count)
 	}
 }
 
+/* What a set keeps of it. */
+static void check_packed(struct span text)
+{
+	struct packed *packed;
+	char *read;
+
+	if (text.n >= PACKED_TEXT_BYTES || memchr(text.p, '\0', text.n))
+		return;
+	packed = packed_new(text);
+	read = malloc(text.n);
+	CHECK(packed_text_bytes(packed) == text.n);
+	CHECK(packed_read(packed, read) == read + text.n);
+	CHECK(!memcmp(read, text.p, text.n));
+	free(packed);
+	free(read);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct list lists[MAX_LISTS] = {0}, whole = {.line_count = 1};
@@ -484,6 +502,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_lists(lists, count);
 	whole.line[0] = fuzz_copy(text);
 	check_list(&whole);
+	check_packed(text);
 	done(lists, count);
 	done(&whole, 1);
 	return 0;

@@ -164,7 +164,7 @@ static void check_list(const struct sip_verdict *v, const struct sip_message *m)
 
 	if (!list || !set || m->status == 421 || m->status == 494)
 		return;
-	CHECK(m->status == 401 && span_equal(list->value, span_of(set->security_server)));
+	CHECK(m->status == 401 && span_equal(list->value, span_of(world_text(set->security_server))));
 }
 
 static void check_forwarded_response(const struct sip_input *in, const struct sip_verdict *v,

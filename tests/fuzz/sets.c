@@ -59,8 +59,8 @@ static void expand_word(char word, const struct sa_set *set, struct text_out *ou
 	if (word == 'I')
 		text_out_printf(out, "%016" PRIx64, set->id);
 	else
-		text_out_span(out, span_of(word == 'S' ? set->security_server
-						       : set->security_client));
+		text_out_span(out, span_of(world_text(word == 'S' ? set->security_server
+								  : set->security_client)));
 }
 
 struct span sets_expand(struct span text)

@@ -291,7 +291,7 @@ static void counters_of_now_are_judged(void **state)
 	fake_xfrm.drops.mismatch = 3;
 	explain("set", name);
 	assert_true(is_likely("wrong_flow", "3 packets, of all phones"));
-	check(set->security_server, 5062);
+	check(world_text(set->security_server), 5062);
 	explain("set", name);
 	assert_true(is_likely("unconfirmed", "200"));
 }
@@ -338,7 +338,7 @@ static void a_registered_phone_has_no_cause(void **state)
 
 	(void)state;
 	fake_xfrm_arrived(&id, 2, 0, 0);
-	assert_true(check(set->security_server, 5062));
+	assert_true(check(world_text(set->security_server), 5062));
 	world_confirm(set);
 	explain("impi", WORLD_IMPI);
 	assert_int_equal(json_array_size(json_object_get(last, "likely")), 0);

@@ -1162,10 +1162,10 @@ static void add_set_at(unsigned number)
 	snprintf(ue, sizeof(ue), "10.0.%u.%u", number / 250, number % 250);
 	assert_int_equal(ip_parse(ue, &set->ue_address), 0);
 	set->listener = world.config.listeners;
-	set->impi = strdup("a@x");
+	set->impi = "a@x";
 	set->impu = strdup("");
-	set->security_client = strdup("");
-	set->security_server = strdup("");
+	set->security_client = packed_new(span_of(""));
+	set->security_server = packed_new(span_of(""));
 	assert_int_equal(sa_table_add(world.table, set, ue), 0);
 }
 

@@ -15,7 +15,7 @@
 #include "daemon/set_record.h"
 #include "tests/unit/world.h"
 
-static uint8_t record[4096];
+static uint8_t record[2 * PACKED_TEXT_BYTES];
 static size_t record_bytes;
 
 /* ---- helpers ---- */
@@ -53,8 +53,8 @@ static void assert_same(const struct set_record *r, const struct sa_set *set)
 	assert_true(text_is(r->contact, set->contact->key));
 	assert_true(text_is(r->impi, set->impi));
 	assert_true(text_is(r->impu, set->impu));
-	assert_true(text_is(r->security_client, set->security_client));
-	assert_true(text_is(r->security_server, set->security_server));
+	assert_true(text_is(r->security_client, world_text(set->security_client)));
+	assert_true(text_is(r->security_server, world_text(set->security_server)));
 }
 
 static void assert_round_trip(const struct sa_set *set)
@@ -203,6 +203,29 @@ static void texts_have_no_nul(void **state)
 	assert_refused(record_bytes);
 }
 
+/* The last text of a record: its Security-Server. */
+static size_t stretch(const struct sa_set *set, size_t text_bytes)
+{
+	const size_t at = record_bytes - packed_text_bytes(set->security_server);
+
+	record[at - 2] = (uint8_t)(text_bytes >> 8);
+	record[at - 1] = (uint8_t)text_bytes;
+	memset(record + at, 'x', text_bytes);
+	return at + text_bytes;
+}
+
+static void a_header_is_no_longer_than_one_can_be(void **state)
+{
+	const struct sa_set *set = world_registered();
+	struct set_record read;
+	const char *why;
+
+	(void)state;
+	write_record(set);
+	assert_refused(stretch(set, PACKED_TEXT_BYTES));
+	assert_int_equal(set_record_read(record, stretch(set, PACKED_TEXT_BYTES - 1), &read, &why), 0);
+}
+
 static void a_contact_is_one_of_its_impi(void **state)
 {
 	struct sa_set *set = world_registered();
@@ -312,6 +335,7 @@ int main(void)
 		TEST(numbers_of_the_other_dialect_are_refused),
 		TEST(an_ipv4_address_has_nothing_behind_it),
 		TEST(texts_have_no_nul),
+		TEST(a_header_is_no_longer_than_one_can_be),
 		TEST(a_contact_is_one_of_its_impi),
 		TEST(no_two_records_read_alike),
 		TEST(listeners_come_back_as_they_were),

@@ -333,7 +333,7 @@ static const char *both_headers(const struct sa_set *set, const char *more)
 
 	snprintf(headers, sizeof(headers),
 		 "%sRequire: sec-agree\r\nSecurity-Client: %s\r\nSecurity-Verify: %s\r\n", more,
-		 set->security_client, set->security_server);
+		 world_text(set->security_client), world_text(set->security_server));
 	return headers;
 }
 
@@ -414,9 +414,10 @@ static void E14_the_401_loses_its_keys_and_gets_the_list(void **state)
 	assert_int_equal(set->state, SA_SET_TEMPORARY);
 	assert_string_equal(set->impi, "u@ims.example");
 	assert_string_equal(set->impu, "sip:u@ims.example");
-	assert_string_equal(set->security_client, CLIENT);
+	assert_string_equal(world_text(set->security_client), CLIENT);
 	assert_has("Digest realm=\"ims.example\",nonce=\"n\",algorithm=AKAv1-MD5\r\n");
-	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\n\r\n", set->security_server);
+	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\n\r\n",
+		 world_text(set->security_server));
 	assert_has(line);
 	assert_has("branch=z9hG4bKours");
 	world_check(true);
@@ -980,7 +981,7 @@ static void B5_494_carries_the_list_that_was_sent(void **state)
 							"\r\nSecurity-Verify: tls\r\n"));
 	assert_replied(494);
 	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\nRequire: sec-agree\r\n",
-		 set->security_server);
+		 world_text(set->security_server));
 	assert_has(line);
 	assert_has("To: <sip:u@ims.example>;tag=");
 }
@@ -1013,7 +1014,7 @@ static void C9_another_client_header_is_refused(void **state)
 	over(set);
 	snprintf(headers, sizeof(headers),
 		 ANSWER CONTACT "Security-Client: " CLIENT2 "\r\nSecurity-Verify: %s\r\n",
-		 set->security_server);
+		 world_text(set->security_server));
 	request(registration(UE ":5064", headers));
 	assert_replied(403);
 	assert_reason(REASON_CLIENT_MISMATCH);
@@ -1217,7 +1218,7 @@ static void B7_a_protected_request_passes_without_the_security_headers(void **st
 	snprintf(headers, sizeof(headers),
 		 "Require: sec-agree\r\nProxy-Require: sec-agree,x\r\nSecurity-Verify: %s\r\n"
 		 "Content-Length: 0\r\n",
-		 set->security_server);
+		 world_text(set->security_server));
 	over(set);
 	request(other("INVITE", headers));
 	assert_forwarded();
@@ -1237,7 +1238,7 @@ static void B5_a_wrong_list_in_a_request_gets_494_with_the_right_one(void **stat
 	over(set);
 	request(other("INVITE", "Security-Verify: tls\r\n"));
 	assert_replied(494);
-	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\n", set->security_server);
+	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\n", world_text(set->security_server));
 	assert_has(line);
 	assert_way_over(set);
 	assert_int_equal(got.set_id, set->id);
@@ -1258,7 +1259,7 @@ static void B5_each_request_may_have_to_have_a_security_verify(void **state)
 	assert_replied(494);
 	assert_int_equal(got.row, 6);
 	assert_reason(REASON_VERIFY_MISMATCH);
-	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\n", fresh->security_server);
+	snprintf(line, sizeof(line), "\r\nSecurity-Server: %s\r\n", world_text(fresh->security_server));
 	assert_has(line);
 	assert_int_equal(fresh->state, SA_SET_NEW); /* what was refused takes nothing into use */
 	request(other("PRACK", ""));
@@ -1266,7 +1267,7 @@ static void B5_each_request_may_have_to_have_a_security_verify(void **state)
 	cseq++;
 	request(registration(UE ":5064", ANSWER CONTACT));
 	assert_replied(403);
-	snprintf(line, sizeof(line), "Security-Verify: %s\r\n", fresh->security_server);
+	snprintf(line, sizeof(line), "Security-Verify: %s\r\n", world_text(fresh->security_server));
 	request(other("INVITE", line));
 	assert_forwarded();
 }

@@ -37,7 +37,7 @@ int __wrap_posix_fallocate(int fd, off_t offset, off_t bytes)
 static char base[64], dir[100], file[160], why[300];
 static struct store *store;
 static struct config_listener listener;
-static struct sa_contact contact = {.key = (char *)"a@x\n192.0.2.7"};
+static struct sa_contact contact = {.key = "a@x\n192.0.2.7"};
 
 static int start(void **state)
 {
@@ -80,24 +80,28 @@ static void reopen(void)
 		fail_msg("%s", why);
 }
 
-static struct sa_set set_of(uint64_t serial, const char *header)
+static struct sa_set set_of(uint64_t serial, const char *impu)
 {
+	static struct packed *header;
+
+	if (!header)
+		header = packed_new(span_of("tls"));
 	return (struct sa_set){
 		.id = serial + 1000,
 		.serial = serial,
 		.listener = &listener,
 		.contact = &contact,
-		.impi = (char *)"a@x",
-		.impu = (char *)"sip:a@x",
-		.security_client = (char *)header,
-		.security_server = (char *)"server",
+		.impi = "a@x",
+		.impu = (char *)impu,
+		.security_client = header,
+		.security_server = header,
 		.deadline_ms = 1,
 	};
 }
 
-static int put(uint64_t serial, const char *header)
+static int put(uint64_t serial, const char *impu)
 {
-	const struct sa_set set = set_of(serial, header);
+	const struct sa_set set = set_of(serial, impu);
 
 	store_put(store, &set);
 	return store_commit(store);
@@ -484,16 +488,16 @@ static void no_store_keeps_nothing_and_never_fails(void **state)
 static void its_usage_grows_with_the_records_and_shrinks_with_them(void **state)
 {
 	struct store_usage empty, filled, after;
-	char header[3000];
+	char impu[3000];
 
 	(void)state;
-	memset(header, 'x', sizeof(header) - 1);
-	header[sizeof(header) - 1] = '\0';
+	memset(impu, 'x', sizeof(impu) - 1);
+	impu[sizeof(impu) - 1] = '\0';
 	assert_int_equal(store_usage(NULL, &empty), -ENOENT);
 	assert_int_equal(open_store(100), 0);
 	assert_int_equal(store_usage(store, &empty), 0);
 	for (uint64_t serial = 1; serial <= 20; serial++)
-		assert_int_equal(put(serial, header), 0);
+		assert_int_equal(put(serial, impu), 0);
 	assert_int_equal(store_usage(store, &filled), 0);
 	assert_true(filled.bytes >= empty.bytes + 20 * 3000);
 	assert_true(filled.max_bytes >= 16 << 20 && filled.bytes < filled.max_bytes);
@@ -503,11 +507,45 @@ static void its_usage_grows_with_the_records_and_shrinks_with_them(void **state)
 	assert_int_equal(after.bytes, empty.bytes);
 }
 
+/* A record of a phone that offers six combinations has some 1400 bytes: two of them to a page of 4096. */
+static void records_that_are_made_one_after_the_other_fill_their_pages(void **state)
+{
+	struct store_usage empty, filled;
+	char impu[1250];
+
+	(void)state;
+	memset(impu, 'x', sizeof(impu) - 1);
+	impu[sizeof(impu) - 1] = '\0';
+	assert_int_equal(open_store(1000), 0);
+	assert_int_equal(store_usage(store, &empty), 0);
+	for (uint64_t serial = 1; serial <= 200; serial++)
+		assert_int_equal(put(serial, impu), 0);
+	assert_int_equal(store_usage(store, &filled), 0);
+	assert_true(filled.bytes - empty.bytes <= 110 * 4096);
+}
+
+/* After a restart the first set that is stored again is one in the midst of others. */
+static void a_record_is_put_anew_among_others(void **state)
+{
+	(void)state;
+	assert_int_equal(open_store(100), 0);
+	assert_int_equal(put(2, "x"), 0);
+	assert_int_equal(put(7, "x"), 0);
+	reopen();
+	assert_int_equal(put(2, "y"), 0);
+	assert_int_equal(put(5, "x"), 0);
+	assert_int_equal(put(3, "x"), 0);
+	assert_int_equal(put(8, "x"), 0);
+	assert_has("2 3 5 7 8");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	static const struct CMUnitTest tests[] = {
 		TEST(E13_what_was_committed_outlives_the_process),
+		TEST(records_that_are_made_one_after_the_other_fill_their_pages),
+		TEST(a_record_is_put_anew_among_others),
 		TEST(sets_come_back_in_the_order_of_their_making),
 		TEST(what_is_not_committed_is_not_there),
 		TEST(listeners_are_kept_once_each),

@@ -32,7 +32,7 @@ test_ue_keys := tests/ue/keys.c proto/text.c
 test_ue_keys_PKG := libcrypto
 test_ue_sa_plan := tests/ue/sa_plan.c tests/ue/ip.c
 LOG := log.c log_limit.c event_log.c journal.c hash.c
-FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c drops.c evidence.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c spi.c random.c hash.c plan.c refusal.c $(LOG) event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
+FAKE_WORLD := tests/unit/world.c tests/unit/fake_store.c tests/unit/fake_xfrm.c tests/unit/fake_timer.c $(addprefix daemon/,security_server.c drops.c evidence.c sa_set.c set_record.c sa_kernel.c policy.c sa_table.c packed.c spi.c random.c hash.c plan.c refusal.c $(LOG) event.c config.c) $(addprefix proto/,keymat.c decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c xfrm/algo.c
 test_sa_set := $(FAKE_WORLD)
 test_sa_set_PKG := libcrypto libconfuse
 test_sa_set_LDFLAGS := -Wl,--wrap=random_draw
@@ -48,6 +48,11 @@ test_sockdiag_LDFLAGS := $(XFRM_FAKE_LDFLAGS)
 test_histogram := xfrm/histogram.c
 test_hash := daemon/hash.c $(NO_MEMORY)
 test_hash_LDFLAGS := $(NO_MEMORY_LDFLAGS),--wrap=getrandom
+test_packed := daemon/packed.c proto/text.c $(NO_MEMORY)
+test_packed_LDFLAGS := $(NO_MEMORY_LDFLAGS)
+test_timer := daemon/timer.c
+test_timer_PKG := libevent_core
+test_timer_LDFLAGS := -Wl,--wrap=reallocarray
 test_random := daemon/random.c
 test_random_LDFLAGS := -Wl,--wrap=getrandom
 test_spi := daemon/spi.c daemon/random.c daemon/hash.c tests/unit/fake_timer.c
@@ -167,7 +172,7 @@ test_wipe := daemon/wipe.c
 test_wipe_LDFLAGS := -Wl,--wrap=free,--wrap=malloc
 test_set_record := $(FAKE_WORLD)
 test_set_record_PKG := libcrypto libconfuse
-test_store := $(addprefix daemon/,store.c set_record.c event.c $(LOG) config.c) tests/unit/fake_timer.c $(addprefix proto/,decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c
+test_store := $(addprefix daemon/,store.c set_record.c packed.c event.c $(LOG) config.c) tests/unit/fake_timer.c $(addprefix proto/,decide.c server_list.c sec_build.c select.c ipsec3gpp.c sec_header.c text.c) xfrm/ip.c
 test_store_PKG := libconfuse
 test_store_LIBS := -llmdb
 test_store_LDFLAGS := -Wl,--wrap=posix_fallocate

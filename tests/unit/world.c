@@ -106,6 +106,14 @@ struct daemon world_daemon(void)
 
 /* ---- phones ---- */
 
+const char *world_text(const struct packed *header)
+{
+	static char texts[64][PACKED_TEXT_BYTES];
+	static unsigned next;
+
+	return packed_text(header, texts[next++ % 64]);
+}
+
 struct sa_set_request world_request(void)
 {
 	return (struct sa_set_request){

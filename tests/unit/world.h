@@ -37,6 +37,9 @@ void world_mechanisms(const char *const *texts);
 
 struct ip_addr world_ip(const char *text);
 
+/* A header of a set; good until it has been asked for some others. */
+const char *world_text(const struct packed *header);
+
 /* What the phone at 198.51.100.7 asks for at its first registration: aes-gcm. */
 struct sa_set_request world_request(void);
 
