@@ -48,7 +48,7 @@ CTL    := $(wildcard daemon/ctl/*.c)
 UE     := $(wildcard tests/ue/*.c)
 
 secagreed_SRC    := $(DAEMON) $(JSON) $(PROTO) $(XFRM)
-secagreed_PKG    := libmnl libcrypto libevent_core libconfuse libcap-ng libseccomp
+secagreed_PKG    := libmnl libcrypto libevent_core libconfuse liblz4 libcap-ng libseccomp
 secagreed_LIBS   := -losipparser2 -llmdb
 secagreectl_SRC  := $(CTL) $(JSON) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
 	hash.c lines.c machine.c plan.c probe.c refusal.c security_server.c sip_agree.c wipe.c) $(XFRM)

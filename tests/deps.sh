@@ -13,6 +13,7 @@ libcap-ng-dev
 libconfuse-dev
 libevent-dev
 liblmdb-dev
+liblz4-dev
 libjansson-dev
 libmnl-dev
 libnl-3-dev
