@@ -58,8 +58,8 @@ static int compare_verify(const struct sa_set *set, const struct check *check, c
 {
 	char sent[PACKED_TEXT_BYTES];
 
-	return lines_compare(packed_text(set->security_server, sent), &check->security_verify, set->listener->verify,
-			     ret_why, cap);
+	return lines_compare(packed_text(set->security_server, sent), &check->security_verify,
+			     set->listener->verify, ret_why, cap);
 }
 
 /* Several sets share a flow when a phone came back with the ports of a living set: the answer to the

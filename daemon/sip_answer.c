@@ -219,7 +219,8 @@ static int challenge(struct answer *a)
 		made->clear_remote_port = a->entry->reply_to.port;
 	}
 	a->w->ret->set_id = made->id;
-	sip_edit_add(&a->w->edits, SIP_SECURITY_SERVER, span_of(packed_text(made->security_server, text)));
+	sip_edit_add(&a->w->edits, SIP_SECURITY_SERVER,
+		     span_of(packed_text(made->security_server, text)));
 	return sip_work_forward(a->w, "the keys became a temporary set");
 }
 

@@ -219,7 +219,6 @@ void store_put(struct store *s, const struct sa_set *set)
 {
 	uint8_t listener[LISTENER_RECORD_MAX_BYTES];
 	struct span record = { (const char *)listener, 0 };
-
 	MDB_val value;
 
 	if (!s)
