@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An audit reads all SAs of the kernel, a piece at a time, and ticks off those that belong to a set;
- * what bears our mark and belongs to none goes at once. Then it walks the sets: one with an SA that
+ * An audit reads all SAs of the kernel, a piece at a time, and then all policies, and ticks off those
+ * that belong to a set; what bears our mark and belongs to none goes at once. Then it walks the sets: one with an SA that
  * was not ticked off, and that the kernel does not know when asked, is lost; one whose SAs have another
- * limit than it wants, or other ports of ESP in UDP, gets its own again. Last come the policies.
+ * limit than it wants, or other ports of ESP in UDP, gets its own again, as one does whose policies were not ticked off. Last come the guards.
  *
  * Sets come and go between the pieces. A set that was made meanwhile is not in the dump, so nothing
  * is lost before the kernel was asked about it; an SA that was in the dump may be gone, so nothing
@@ -23,8 +23,11 @@
 
 #define PATIENCE_MS     10000 /* between two audits because of lost events */
 #define PIECES_PER_TURN 8
-#define ODD             (1u << PLAN_MAX_SAS) /* in .seen: one of the SAs had another limit, or port */
 #define MAX_ORPHANS     128 /* of one piece; what does not fit is left for the next audit */
+
+/* In .seen: a bit for each SA, one for each policy, and that an SA had another limit or port. */
+#define POLICIES_SHIFT PLAN_MAX_SAS
+#define ODD            (1u << (PLAN_MAX_SAS + PLAN_MAX_POLICIES))
 
 enum phase {
 	AUDIT_IDLE,
@@ -137,7 +140,64 @@ static int delete_orphans(struct audit *a)
 	return err;
 }
 
-static int read_sas(struct audit *a)
+/* ---- policies ---- */
+
+static int delete_orphan_policies(struct audit *a)
+{
+	struct xfrm *xfrm = a->table->xfrm;
+	struct xfrm_error error;
+	int err = 0;
+
+	for (size_t i = 0; i < a->orphan_count && !err; i++) {
+		const struct xfrm_policy *p = &a->orphan_policies[i];
+
+		if (i % XFRM_TXN_MESSAGES == 0)
+			xfrm_begin(xfrm);
+		err = xfrm_delete_policy(xfrm, p->dir, p->index, p->if_id);
+		if (!err && ((i + 1) % XFRM_TXN_MESSAGES == 0 || i + 1 == a->orphan_count))
+			err = xfrm_commit(xfrm, &error);
+	}
+	a->report.orphan_policies += err ? 0 : a->orphan_count;
+	a->orphan_count = 0;
+	return err;
+}
+
+/* A policy of a set that somebody has changed is still that set's. */
+static bool is_of_a_set(struct audit *a, const struct xfrm_policy *policy)
+{
+	const struct sa_flow *flow = sa_kernel_flow_of(a->table, policy);
+	bool found = false;
+
+	for (; flow; flow = flow->next) {
+		const unsigned bit =
+			sa_kernel_learn_policy(flow->set, plan_of(a, flow->set), policy);
+
+		flow->set->seen |= bit << POLICIES_SHIFT;
+		found |= bit || sa_kernel_has_policy(flow->set, policy->index);
+	}
+	return found;
+}
+
+static int see_policy(const struct xfrm_policy *policy, void *arg)
+{
+	struct audit *a = arg;
+
+	if (is_of_a_set(a, policy) || !orphan_is_our_policy(a->config, policy))
+		return 0;
+	a->orphan_policies[a->orphan_count++] = *policy;
+	return a->orphan_count < MAX_ORPHANS ? 0 : delete_orphan_policies(a);
+}
+
+static int read_policies(struct audit *a)
+{
+	const int err = xfrm_dump_policies(a->table->xfrm, see_policy, a);
+
+	return err ? err : delete_orphan_policies(a);
+}
+
+/* ---- both ---- */
+
+static int read_kernel(struct audit *a)
 {
 	bool done = false;
 	int err = 0;
@@ -148,6 +208,8 @@ static int read_sas(struct audit *a)
 		if (!err)
 			err = delete_orphans(a);
 	}
+	if (!err && done)
+		err = read_policies(a);
 	if (!err && done) {
 		a->phase = AUDIT_COMPARE;
 		err = walk_begin(&a->walk, a->table);
@@ -206,58 +268,8 @@ static void compare(struct audit *a, struct sa_set *set)
 	a->report.sets++;
 	if (is_odd(set, &plan))
 		restore_limits(a, set);
-	a->report.restored_policies += sa_kernel_restore_policies(set);
-}
-
-/* ---- policies ---- */
-
-static int see_policy(const struct xfrm_policy *policy, void *arg)
-{
-	struct audit *a = arg;
-	const struct sa_flow *flow = sa_kernel_flow_of(a->table, policy);
-
-	if (!orphan_is_our_policy(a->config, policy))
-		return 0;
-	for (; flow; flow = flow->next) {
-		if (sa_kernel_has_policy(flow->set, policy->index))
-			return 0;
-	}
-	if (a->orphan_count < MAX_ORPHANS)
-		a->orphan_policies[a->orphan_count++] = *policy;
-	return 0;
-}
-
-/* Those that one look finds room for. */
-static int delete_orphan_policies(struct audit *a)
-{
-	struct xfrm *xfrm = a->table->xfrm;
-	struct xfrm_error error;
-	int err;
-
-	a->orphan_count = 0;
-	err = xfrm_dump_policies(xfrm, see_policy, a);
-	for (size_t i = 0; i < a->orphan_count && !err; i++) {
-		const struct xfrm_policy *p = &a->orphan_policies[i];
-
-		xfrm_begin(xfrm);
-		err = xfrm_delete_policy(xfrm, p->dir, p->index, p->if_id);
-		if (!err)
-			err = xfrm_commit(xfrm, &error);
-		a->report.orphan_policies += !err;
-	}
-	return err;
-}
-
-static int check_policies(struct audit *a)
-{
-	int err;
-
-	a->report.restored_guards = guards_restore(a->guards, 0);
-	do
-		err = delete_orphan_policies(a);
-	while (!err && a->orphan_count == MAX_ORPHANS);
-	a->orphan_count = 0;
-	return err;
+	a->report.restored_policies +=
+		sa_kernel_restore_policies(set, set->seen >> POLICIES_SHIFT);
 }
 
 /* ---- one audit ---- */
@@ -313,8 +325,10 @@ static void compare_some(struct audit *a)
 
 	for (size_t i = 0; i < count; i++)
 		compare(a, sets[i]);
-	if (!count)
-		end(a, check_policies(a));
+	if (count)
+		return;
+	a->report.restored_guards = guards_restore(a->guards, 0);
+	end(a, 0);
 }
 
 static void step(struct audit *a)
@@ -326,7 +340,7 @@ static void step(struct audit *a)
 		begin(a);
 		break;
 	case AUDIT_DUMP:
-		err = read_sas(a);
+		err = read_kernel(a);
 		if (err)
 			end(a, err);
 		break;

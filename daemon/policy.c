@@ -11,13 +11,15 @@
 static int add(struct xfrm *xfrm, const struct xfrm_policy *policy, uint32_t replaced_index,
 	       struct xfrm_error *ret_error)
 {
+	struct xfrm_policy anew = *policy;
 	int err = 0;
 
+	anew.index = 0; /* the old name in an event is that of the old one */
 	xfrm_begin(xfrm);
 	if (replaced_index) /* in one datagram with what comes in its place: hardly a gap */
 		err = xfrm_delete_policy(xfrm, policy->dir, replaced_index, policy->if_id);
 	if (!err)
-		err = xfrm_add_policy(xfrm, policy);
+		err = xfrm_add_policy(xfrm, &anew);
 	if (!err)
 		return xfrm_commit(xfrm, ret_error);
 	ret_error->error = err;

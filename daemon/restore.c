@@ -163,8 +163,21 @@ static int add_set(uint64_t serial, struct span record, void *arg)
 	if (err)
 		return refused(r, serial, err == -ENOMEM ? "out of memory"
 							 : "another set has its id or an SPI");
-	if (plan_has_own_policies(set->listener, &set->suite))
-		sa_kernel_learn_policies(set);
+	sa_kernel_expect_policies(set);
+	return 0;
+}
+
+static int learn_policy(const struct xfrm_policy *policy, void *arg)
+{
+	const struct restoring *r = arg;
+	const struct sa_flow *flow = sa_kernel_flow_of(r->table, policy);
+
+	for (; flow; flow = flow->next) {
+		struct plan plan;
+
+		sa_set_plan(flow->set, &plan);
+		sa_kernel_learn_policy(flow->set, &plan, policy);
+	}
 	return 0;
 }
 
@@ -271,6 +284,7 @@ int restore(struct sa_table *table, const struct config *config, struct guards *
 			snprintf(ret_why, why_cap, "state-dir: %s", strerror(-err));
 	}
 	if (!err) {
+		(void)xfrm_dump_policies(table->xfrm, learn_policy, &r); /* or the audit does */
 		go_on(&r);
 		(void)forget_past(&r); /* else the next start does */
 		*ret = r.done;

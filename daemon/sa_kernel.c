@@ -238,6 +238,17 @@ static bool is_shared(const struct sa_set *set, const struct xfrm_policy *policy
 	return port == set->listener->server_port && policy_sharer(set);
 }
 
+/* To find them again by index: by selector, the kernel goes through those of all phones behind the
+ * same address. */
+static void wish_indices(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->policy_count; i++) {
+		const struct xfrm_sa *ours = &plan->sas[i % (plan->sa_count / 2)];
+
+		plan->policies[i].index = xfrm_policy_index(plan->policies[i].dir, ours->id.spi);
+	}
+}
+
 static int queue_set(const struct sa_set *set, const struct plan *plan)
 {
 	struct xfrm *xfrm = set->table->xfrm;
@@ -253,16 +264,25 @@ static int queue_set(const struct sa_set *set, const struct plan *plan)
 	return err;
 }
 
+static int find_policy(struct xfrm *xfrm, const struct xfrm_policy *wanted,
+		       struct xfrm_policy *ret)
+{
+	if (xfrm_get_policy_by_index(xfrm, wanted->dir, wanted->index, wanted->if_id, ret) == 0 &&
+	    xfrm_policy_equal(wanted, ret))
+		return 0;
+	if (xfrm_get_policy(xfrm, wanted->dir, &wanted->sel, wanted->if_id, ret) == 0 &&
+	    xfrm_policy_equal(wanted, ret))
+		return 0;
+	return -ENOENT;
+}
+
 /* The kernel's names for the set's own policies: it deletes by name, so that nobody else's goes. */
 static void learn_policies(struct sa_set *set, const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->policy_count; i++) {
-		const struct xfrm_policy *wanted = &plan->policies[i];
 		struct xfrm_policy found;
 
-		if (xfrm_get_policy(set->table->xfrm, wanted->dir, &wanted->sel, wanted->if_id,
-				    &found) < 0 ||
-		    !xfrm_policy_equal(wanted, &found)) {
+		if (find_policy(set->table->xfrm, &plan->policies[i], &found) < 0) {
 			event_emit(EVENT_POLICY_VANISHED, event_set(set->id),
 				   event_text("impi", set->impi));
 			continue;
@@ -272,15 +292,29 @@ static void learn_policies(struct sa_set *set, const struct plan *plan)
 	set->policy_count = plan->policy_count;
 }
 
-void sa_kernel_learn_policies(struct sa_set *set)
+void sa_kernel_expect_policies(struct sa_set *set)
 {
 	struct plan plan;
 
+	if (!plan_has_own_policies(set->listener, &set->suite))
+		return;
 	sa_set_plan(set, &plan);
-	learn_policies(set, &plan);
+	set->policy_count = plan.policy_count;
 }
 
-size_t sa_kernel_restore_policies(struct sa_set *set)
+unsigned sa_kernel_learn_policy(struct sa_set *set, const struct plan *plan,
+				const struct xfrm_policy *policy)
+{
+	for (size_t i = 0; i < set->policy_count; i++) {
+		if (!xfrm_policy_equal(&plan->policies[i], policy))
+			continue;
+		set->policy_index[i] = policy->index;
+		return 1u << i;
+	}
+	return 0;
+}
+
+size_t sa_kernel_restore_policies(struct sa_set *set, unsigned there)
 {
 	size_t restored = 0;
 	struct plan plan;
@@ -294,6 +328,8 @@ size_t sa_kernel_restore_policies(struct sa_set *set)
 		bool added = false;
 		int err;
 
+		if (there & 1u << i)
+			continue;
 		wanted->index = set->policy_index[i];
 		err = policy_hold(set->table->xfrm, wanted, &added, &error);
 		set->policy_index[i] = err ? 0 : wanted->index;
@@ -365,6 +401,7 @@ int sa_kernel_install(struct sa_set *set, const struct keymat *keymat, bool *ret
 	input.hard_s = set->listener->timers.reg_await_auth_s +
 		       set->listener->timers.kernel_slack_s;
 	plan_set(&input, keymat, &plan);
+	wish_indices(&plan);
 	set->add_time_s = clock_realtime_s();
 	err = queue_set(set, &plan);
 	if (!err)

@@ -53,7 +53,7 @@ static void pin(struct sa_set *const *sets, size_t count)
 static void restore(struct sa_set *const *sets, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		sa_kernel_restore_policies(sets[i]);
+		sa_kernel_restore_policies(sets[i], 0);
 }
 
 static void turn(void *arg)
@@ -128,7 +128,7 @@ void upkeep_policy_deleted(struct upkeep *upkeep, const struct xfrm_policy *poli
 
 	for (; flow; flow = flow->next) {
 		if (sa_kernel_has_policy(flow->set, policy->index))
-			sa_kernel_restore_policies(flow->set);
+			sa_kernel_restore_policies(flow->set, 0);
 	}
 }
 

@@ -117,6 +117,8 @@ int msg_delete_policy(void *buf, size_t cap, enum xfrm_dir dir, uint32_t index, 
 int msg_delete_policy_sel(void *buf, size_t cap, const struct xfrm_policy *policy);
 int msg_get_policy(void *buf, size_t cap, enum xfrm_dir dir, const struct xfrm_sel *sel,
 		   uint32_t if_id);
+int msg_get_policy_by_index(void *buf, size_t cap, enum xfrm_dir dir, uint32_t index,
+			    uint32_t if_id);
 
 /* @info was copied out of @nlh, whose attributes start after @body_bytes. -EOPNOTSUPP: a forwarding
  * policy or one of the second table: nothing that struct xfrm_policy could name. */

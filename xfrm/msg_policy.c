@@ -4,9 +4,9 @@
  *
  * A policy of ours has one template, level required, open to every algorithm: the SAs decide those.
  * The kernel knows a policy by direction, selector and if_id, whatever its priority, and gives it
- * an index, by which it is deleted without taking a stranger's. What is read back and has another
- * form than ours is marked (proto 0, or the selector's family AF_UNSPEC) and so equals nothing of
- * ours.
+ * an index, by which it is deleted without taking a stranger's: the one that was wished for (0: no
+ * matter which), or another if that is taken. What is read back and has another form than ours is
+ * marked (proto 0, or the selector's family AF_UNSPEC) and so equals nothing of ours.
  *
  * Deliberately absent: forwarding and socket policies, the second policy table, marks, blocking.
  */
@@ -68,6 +68,7 @@ int msg_add_policy(void *buf, size_t cap, const struct xfrm_policy *policy)
 		return -EINVAL;
 	info.lft = msg_lifetime(0);
 	info.priority = policy->priority;
+	info.index = policy->index;
 	info.dir = kernel_dir(policy->dir);
 	info.action = XFRM_POLICY_ALLOW;
 	info.share = XFRM_SHARE_ANY;
@@ -87,14 +88,32 @@ static int policy_id_message(void *buf, size_t cap, uint16_t type,
 	return nlh ? msg_put_if_id(nlh, cap, if_id) : -ENOSPC;
 }
 
-int msg_delete_policy(void *buf, size_t cap, enum xfrm_dir dir, uint32_t index, uint32_t if_id)
+/* The kernel reads the direction out of it, too. */
+uint32_t xfrm_policy_index(enum xfrm_dir dir, uint32_t number)
+{
+	return (number & ~7u ? number & ~7u : 8) | kernel_dir(dir);
+}
+
+static int by_index(void *buf, size_t cap, uint16_t type, enum xfrm_dir dir, uint32_t index,
+		    uint32_t if_id)
 {
 	struct xfrm_userpolicy_id id = {.index = index};
 
 	if (!dir_is_legal(dir) || !index)
 		return -EINVAL;
 	id.dir = kernel_dir(dir);
-	return policy_id_message(buf, cap, XFRM_MSG_DELPOLICY, &id, if_id);
+	return policy_id_message(buf, cap, type, &id, if_id);
+}
+
+int msg_delete_policy(void *buf, size_t cap, enum xfrm_dir dir, uint32_t index, uint32_t if_id)
+{
+	return by_index(buf, cap, XFRM_MSG_DELPOLICY, dir, index, if_id);
+}
+
+int msg_get_policy_by_index(void *buf, size_t cap, enum xfrm_dir dir, uint32_t index,
+			    uint32_t if_id)
+{
+	return by_index(buf, cap, XFRM_MSG_GETPOLICY, dir, index, if_id);
 }
 
 static int by_selector(void *buf, size_t cap, uint16_t type, enum xfrm_dir dir,

@@ -102,16 +102,34 @@ static int read_policy(const struct nlmsghdr *nlh, struct xfrm_policy *ret, uint
 	return err;
 }
 
+/* @err is what became of building the question in @buf. */
+static int ask_policy(struct xfrm *x, int err, void *buf, struct xfrm_policy *ret,
+		      uint64_t *ret_add_time)
+{
+	const struct nlmsghdr *answer;
+
+	if (!err)
+		err = netlink_ask(&x->req, buf, x->answer, sizeof(x->answer), &answer);
+	return err ? err : read_policy(answer, ret, ret_add_time);
+}
+
 int query_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id,
 		 struct xfrm_policy *ret, uint64_t *ret_add_time)
 {
 	_Alignas(8) uint8_t buf[QUESTION_BYTES];
-	const struct nlmsghdr *answer;
-	int err = msg_get_policy(buf, sizeof(buf), dir, sel, if_id);
+	const int err = msg_get_policy(buf, sizeof(buf), dir, sel, if_id);
 
-	if (!err)
-		err = netlink_ask(&x->req, (void *)buf, x->answer, sizeof(x->answer), &answer);
-	return err ? err : read_policy(answer, ret, ret_add_time);
+	return ask_policy(x, err, buf, ret, ret_add_time);
+}
+
+int xfrm_get_policy_by_index(struct xfrm *x, enum xfrm_dir dir, uint32_t index, uint32_t if_id,
+			     struct xfrm_policy *ret)
+{
+	_Alignas(8) uint8_t buf[QUESTION_BYTES];
+	const int err = msg_get_policy_by_index(buf, sizeof(buf), dir, index, if_id);
+	uint64_t add_time;
+
+	return ask_policy(x, err, buf, ret, &add_time);
 }
 
 int xfrm_get_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id,

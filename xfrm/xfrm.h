@@ -245,9 +245,17 @@ struct xfrm_sa_keys {
 int xfrm_get_sa_keys(struct xfrm *x, const struct xfrm_sa_id *id, uint32_t reqid,
 		     struct xfrm_sa_keys *ret);
 
-/* The policy with this direction, selector and if_id: its index, template. -ENOENT: none. */
+/* The policy with this direction, selector and if_id: its index, template. -ENOENT: none. The kernel
+ * goes through all that have the same pair of addresses. */
 int xfrm_get_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id,
 		    struct xfrm_policy *ret);
+
+/* The same by its index, which is found at once. */
+int xfrm_get_policy_by_index(struct xfrm *x, enum xfrm_dir dir, uint32_t index, uint32_t if_id,
+			     struct xfrm_policy *ret);
+
+/* An index that the kernel may give to a policy of this direction: one for each eight numbers. */
+uint32_t xfrm_policy_index(enum xfrm_dir dir, uint32_t number);
 
 /* Equal in everything but @index? */
 bool xfrm_policy_equal(const struct xfrm_policy *a, const struct xfrm_policy *b);

@@ -12,7 +12,7 @@ from stage import PCSCF, PHONES_NET, Daemon, Host, netns
 
 PART = "datapath"
 PHONES = (1, 1000, 3000)
-COUNT = 1600
+COUNT = 3200  # each phone at least once: what a kernel keeps of used SAs is there
 CLEAR = ("clear-up", "clear-down")
 FLOWS = (*CLEAR, "up", "down")
 HERE, THERE = "198.51.100.1", "198.51.100.2"
@@ -34,13 +34,13 @@ def _keep(results, subject, turn, reports):
         results.add(PART, subject, report["what"], turn, report["count"] / report["seconds"])
 
 
-def _bed(stack, policies, count):
+def _bed(stack, policies, count, messages):
     """The options of packets for so many phones registered; None: nothing of ours is there."""
     pcscf, phones = stack.enter_context(Host(f"pcscf-{policies}-{count}")), \
         stack.enter_context(Host(f"phones-{policies}-{count}"))
     _join(pcscf, phones)
     options = ("--pcscf", f"/run/netns/{pcscf.name}", "--phones", f"/run/netns/{phones.name}",
-               "--count", COUNT)
+               "--count", messages)
     if not policies:
         return pcscf, (*options, *CLEAR)
     daemon = stack.enter_context(Daemon(pcscf, policies))
@@ -51,12 +51,13 @@ def _bed(stack, policies, count):
 
 
 def measure(results, rounds, scale):
+    messages = int(COUNT * max(scale, 1))
     with contextlib.ExitStack() as stack:
-        beds = {"no policies": _bed(stack, None, 0)}
+        beds = {"no policies": _bed(stack, None, 0, messages)}
         for phones in PHONES:
             count = max(int(phones * scale), 1) if phones > 1 else 1
             for policies in ("shared", "per-set"):
-                beds[f"{policies}, {count}"] = _bed(stack, policies, count)
+                beds[f"{policies}, {count}"] = _bed(stack, policies, count, messages)
         for turn in range(rounds + 1):
             for subject, (pcscf, options) in beds.items():
                 _keep(results, subject, turn - 1, pcscf.measure("packets", *options))

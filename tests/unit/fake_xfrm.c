@@ -162,13 +162,26 @@ static int delete_sa(const struct xfrm_sa_id *id)
 	return 0;
 }
 
+static struct xfrm_policy *find_index(enum xfrm_dir dir, uint32_t index)
+{
+	for (size_t i = 0; i < fake_xfrm.policy_count; i++) {
+		if (fake_xfrm.policies[i].dir == dir && fake_xfrm.policies[i].index == index)
+			return &fake_xfrm.policies[i];
+	}
+	return NULL;
+}
+
 static int add_policy(const struct xfrm_policy *policy)
 {
+	uint32_t index = policy->index;
+
 	if (find_policy(policy->dir, &policy->sel, policy->if_id))
 		return -EEXIST;
 	assert(fake_xfrm.policy_count < FAKE_POLICIES);
+	if (!index || find_index(policy->dir, index))
+		index = fake_xfrm.last_index += 8;
 	fake_xfrm.policies[fake_xfrm.policy_count] = *policy;
-	fake_xfrm.policies[fake_xfrm.policy_count++].index = fake_xfrm.last_index += 8;
+	fake_xfrm.policies[fake_xfrm.policy_count++].index = index;
 	return 0;
 }
 
@@ -463,6 +476,23 @@ int xfrm_get_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *se
 	return 0;
 }
 
+int xfrm_get_policy_by_index(struct xfrm *x, enum xfrm_dir dir, uint32_t index, uint32_t if_id,
+			     struct xfrm_policy *ret)
+{
+	const struct xfrm_policy *found = find_index(dir, index);
+
+	(void)x;
+	if (!found || found->if_id != if_id)
+		return -ENOENT;
+	*ret = *found;
+	return 0;
+}
+
+uint32_t xfrm_policy_index(enum xfrm_dir dir, uint32_t number)
+{
+	return (number & ~7u) + dir + 8;
+}
+
 void xfrm_sent(const struct xfrm *x, uint64_t *ret_datagrams, uint64_t *ret_messages)
 {
 	*ret_datagrams = x->datagrams;
@@ -553,9 +583,12 @@ int xfrm_dump_sas_piece(struct xfrm *x, int (*each)(const struct xfrm_dump_sa *s
 int xfrm_dump_policies(struct xfrm *x, int (*each)(const struct xfrm_policy *policy, void *arg),
 		       void *arg)
 {
+	static struct xfrm_policy dump[FAKE_POLICIES]; /* the caller may delete meanwhile */
+	const size_t count = x->policy_count;
 	int err = 0;
 
-	for (size_t i = 0; i < x->policy_count && !err; i++)
-		err = each(&x->policies[i], arg);
+	memcpy(dump, x->policies, count * sizeof(dump[0]));
+	for (size_t i = 0; i < count && !err; i++)
+		err = each(&dump[i], arg);
 	return err;
 }

@@ -182,6 +182,19 @@ static void missing_and_changed_policies_of_sets_come_back(void **state)
 	world_check(true);
 }
 
+/* However many sets have policies of their own: one dump tells of all. */
+static void policies_that_are_there_are_not_asked_for_one_by_one(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		world_registered_nat(i);
+	fake_xfrm_forget();
+	run();
+	assert_true(audit_is_clean(&report));
+	assert_int_equal(fake_xfrm_steps(FAKE_ADD_POLICY), 4); /* the guards */
+	world_check(true);
+}
+
 static void an_SA_with_another_limit_gets_its_own_again(void **state)
 {
 	uint64_t wanted_s;
@@ -415,6 +428,7 @@ int main(void)
 		TEST(an_sa_that_another_program_put_in_place_of_ours_is_a_loss),
 		TEST(a_kernel_that_does_not_answer_loses_no_set),
 		TEST(missing_and_changed_policies_of_sets_come_back),
+		TEST(policies_that_are_there_are_not_asked_for_one_by_one),
 		TEST(an_SA_with_another_limit_gets_its_own_again),
 		TEST(guards_come_back),
 		TEST(policies_of_no_set_go_and_foreign_ones_stay),

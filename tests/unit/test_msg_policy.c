@@ -150,13 +150,16 @@ static void newpolicy_per_set_ah_transport(void **state)
 			      TMPL(ANY, "33 ", "0200 ", ANY, "00 "));
 }
 
-static void an_index_is_not_asked_for(void **state)
+static void an_index_may_be_wished_for(void **state)
 {
 	struct xfrm_policy p = guard_in();
 
 	(void)state;
 	p.index = 4711;
-	check_add(&p, NEWPOLICY("fc000000") SEL_IN4 LIFETIME TAIL("00*4 ", IN) TMPL_ESP4);
+	check_add(&p, NEWPOLICY("fc000000") SEL_IN4 LIFETIME TAIL("67120000 ", IN) TMPL_ESP4);
+	assert_int_equal(xfrm_policy_index(XFRM_IN, 4711), 4704);
+	assert_int_equal(xfrm_policy_index(XFRM_OUT, 4711), 4705);
+	assert_int_equal(xfrm_policy_index(XFRM_IN, 7), 8); /* 0 would be none */
 }
 
 static void a_buffer_that_is_too_small_is_refused_and_not_overrun(void **state)
@@ -394,7 +397,7 @@ int main(void)
 		cmocka_unit_test(newpolicy_masked_port_pool_and_interface),
 		cmocka_unit_test(newpolicy_per_set_tunnel_names_the_outer_addresses),
 		cmocka_unit_test(newpolicy_per_set_ah_transport),
-		cmocka_unit_test(an_index_is_not_asked_for),
+		cmocka_unit_test(an_index_may_be_wished_for),
 		cmocka_unit_test(a_buffer_that_is_too_small_is_refused_and_not_overrun),
 		cmocka_unit_test(an_illegal_description_is_refused),
 		cmocka_unit_test(delpolicy_by_index_sends_no_selector),

@@ -129,7 +129,7 @@ static void any_number_goes(void **state)
 	}
 }
 
-/* More than one look at the policies finds room for. */
+/* More than there is room for at once. */
 static void any_number_of_policies_goes(void **state)
 {
 	(void)state;
