@@ -228,7 +228,7 @@ static struct sa_identity *identity_need(struct sa_table *table, const char *imp
 	identity = calloc(1, sizeof(*identity) + strlen(impi) + 1);
 	if (!identity)
 		return NULL;
-	strcpy(identity->impi, impi);
+	memcpy(identity->impi, impi, strlen(impi));
 	HASH_ADD(hh, table->identities, impi[0], (unsigned)strlen(impi), identity);
 	if (!identity->hh.tbl) {
 		free(identity);
@@ -254,7 +254,7 @@ static struct sa_contact *contact_need(struct sa_table *table, const char *impi,
 	contact = calloc(1, sizeof(*contact) + strlen(key) + 1);
 	if (!contact)
 		return NULL;
-	strcpy(contact->key, key);
+	memcpy(contact->key, key, strlen(key));
 	contact->identity = identity_need(table, impi);
 	if (contact->identity)
 		HASH_ADD(hh, table->contacts, key[0], (unsigned)strlen(key), contact);
