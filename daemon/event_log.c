@@ -81,7 +81,7 @@ static void quote(const char *text, char ret[static 4 * VALUE_MAX_BYTES + 8])
 			to += escape((unsigned char)*text++, to);
 	}
 	*to++ = '"';
-	strcpy(to, *text ? "..." : "");
+	memcpy(to, *text ? "..." : "", *text ? sizeof("...") : 1);
 }
 
 static void put(struct line *line, const char *text, size_t n)

@@ -27,15 +27,17 @@ _Static_assert(LZ4_COMPRESSBOUND(PACKED_TEXT_BYTES) <= UINT16_MAX, "its bytes ha
 
 struct packed *packed_new(struct span text)
 {
+	static LZ4_stream_t *stream; /* each text begins it anew */
 	char block[LZ4_COMPRESSBOUND(PACKED_TEXT_BYTES)];
 	struct packed *packed;
-	LZ4_stream_t stream;
 	int n;
 
-	if (text.n >= PACKED_TEXT_BYTES || !LZ4_initStream(&stream, sizeof(stream)))
+	if (!stream)
+		stream = LZ4_createStream();
+	if (!stream || text.n >= PACKED_TEXT_BYTES)
 		return NULL;
-	LZ4_loadDict(&stream, WORDS, WORDS_BYTES);
-	n = LZ4_compress_fast_continue(&stream, text.p, block, (int)text.n, sizeof(block), 1);
+	LZ4_loadDict(stream, WORDS, WORDS_BYTES);
+	n = LZ4_compress_fast_continue(stream, text.p, block, (int)text.n, sizeof(block), 1);
 	packed = malloc(sizeof(*packed) + (size_t)n);
 	if (!packed)
 		return NULL;
