@@ -324,8 +324,8 @@ static int check_param(const struct cursor *c, const struct builder *b, struct s
 
 static int read_param(struct cursor *c, struct builder *b, struct sec_mechanism *m)
 {
+	struct span name = {c->p, 0};
 	struct sec_param *param;
-	struct span name;
 	int r;
 
 	r = read_token(c, "a parameter name was expected", &name);
