@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An audit reads all SAs of the kernel, a piece at a time, and then all policies, and ticks off those
- * that belong to a set; what bears our mark and belongs to none goes at once. Then it walks the sets: one with an SA that
- * was not ticked off, and that the kernel does not know when asked, is lost; one whose SAs have another
- * limit than it wants, or other ports of ESP in UDP, gets its own again, as one does whose policies were not ticked off. Last come the guards.
+ * An audit reads all SAs of the kernel, a piece at a time, and then all policies, and ticks off
+ * those that belong to a set; what bears our mark and belongs to none goes at once. Then it walks
+ * the sets: one with an SA that was not ticked off, and that the kernel does not know when asked,
+ * is lost; one whose SAs have another limit than it wants, or other ports of ESP in UDP, gets its
+ * own again, and policies that were not ticked off are put back. Last come the guards.
  *
  * Sets come and go between the pieces. A set that was made meanwhile is not in the dump, so nothing
  * is lost before the kernel was asked about it; an SA that was in the dump may be gone, so nothing

@@ -31,15 +31,15 @@ bool sa_kernel_is_pinned(const struct xfrm_sa *planned, int64_t end_s,
 			 const struct xfrm_sa_stats *sa);
 
 /* Put back those of the set's own policies that are not in the kernel as they should be; another
- * program's in their place stays. What is done is logged. @there: a bit for each that is known to be
- * as it should, and not looked at. Returns how many were put back. */
+ * program's in their place stays. What is done is logged. @there: a bit for each that is known to
+ * be as it should, and not looked at. Returns how many were put back. */
 size_t sa_kernel_restore_policies(struct sa_set *set, unsigned there);
 
 /* An earlier run installed the set's own policies, under names that are not known yet. */
 void sa_kernel_expect_policies(struct sa_set *set);
 
-/* If @policy, of a dump, is one of the set's own by @plan, note the kernel's name for it. Returns its
- * bit; 0: it is none. */
+/* If @policy, of a dump, is one of the set's own by @plan, note the kernel's name for it. Returns
+ * its bit; 0: it is none. */
 unsigned sa_kernel_learn_policy(struct sa_set *set, const struct plan *plan,
 				const struct xfrm_policy *policy);
 

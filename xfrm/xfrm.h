@@ -245,8 +245,8 @@ struct xfrm_sa_keys {
 int xfrm_get_sa_keys(struct xfrm *x, const struct xfrm_sa_id *id, uint32_t reqid,
 		     struct xfrm_sa_keys *ret);
 
-/* The policy with this direction, selector and if_id: its index, template. -ENOENT: none. The kernel
- * goes through all that have the same pair of addresses. */
+/* The policy with this direction, selector and if_id: its index, template. -ENOENT: none. The
+ * kernel goes through all that have the same pair of addresses. */
 int xfrm_get_policy(struct xfrm *x, enum xfrm_dir dir, const struct xfrm_sel *sel, uint32_t if_id,
 		    struct xfrm_policy *ret);
 
