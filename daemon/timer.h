@@ -8,12 +8,15 @@
 #define DAEMON_TIMER_H
 
 #include <stdint.h>
-#include <event2/event_struct.h>
+
+struct event_base;
 
 struct timer {
-	struct event event;
 	void (*expired)(void *arg);
 	void *arg;
+	uint64_t deadline_ms;
+	uint32_t place; /* 0: it is not armed */
+	uint32_t turn;  /* in which it was armed */
 };
 
 uint64_t clock_monotonic_ms(void);
@@ -25,7 +28,9 @@ void timer_use_loop(struct event_base *loop);
 /* @expired is called from the loop, never from timer_arm(). */
 void timer_init(struct timer *timer, void (*expired)(void *arg), void *arg);
 
-/* At @deadline_ms of the monotonic clock, at once when that has passed; replaces an earlier one. */
+/* At @deadline_ms of the monotonic clock, in the next turn of the loop when that has passed; replaces
+ * an earlier one. One for which memory is short never comes: what a set then has left is the kernel's
+ * limit, which is told. */
 void timer_arm(struct timer *timer, uint64_t deadline_ms);
 void timer_stop(struct timer *timer);
 

@@ -51,6 +51,9 @@ test_hash_LDFLAGS := $(NO_MEMORY_LDFLAGS),--wrap=getrandom
 test_packed := daemon/packed.c proto/text.c $(NO_MEMORY)
 test_packed_PKG := liblz4
 test_packed_LDFLAGS := $(NO_MEMORY_LDFLAGS)
+test_timer := daemon/timer.c
+test_timer_PKG := libevent_core
+test_timer_LDFLAGS := -Wl,--wrap=reallocarray
 test_random := daemon/random.c
 test_random_LDFLAGS := -Wl,--wrap=getrandom
 test_spi := daemon/spi.c daemon/random.c daemon/hash.c tests/unit/fake_timer.c
