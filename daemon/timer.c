@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A binary heap of the timers that are armed, over one event of the loop: an event for each would be
- * 128 bytes of every set. The cost grows with the logarithm of the number of sets only. The event comes
- * no later than the first timer; it may come too early, for a timer that was stopped since.
- *
- * A turn of the loop calls a few timers, and none that was armed in it. So whoever arms himself anew for
- * at once, and sets that all end in the same second, leave the loop to whoever asks meanwhile.
+ * A binary heap of the timers that are armed, over one event of the loop. libevent calls all events that
+ * are due before it looks at a socket again: sets of a hundred thousand phones that end in the same
+ * second would shut out whoever asks meanwhile, and with priorities whoever asks without pause would
+ * keep sets from ending. Here a turn of the loop calls a few timers, and none that was armed in it. An
+ * event for each set would be 128 bytes of it besides. The cost grows with the logarithm of their number
+ * only. The event comes no later than the first timer; it may come too early, for a timer that was
+ * stopped since.
  *
  * The clocks are the coarse ones, which lag by a tick of the kernel at most (4 ms as a rule): a request
  * reads them ten times, and where the vDSO cannot read the machine's clock source, as in many virtual
  * machines, each reading of a fine one is a system call. The kernel stamps SAs by the same coarse clock.
- * */
+ */
 #include "daemon/timer.h"
 
 #include <stdbool.h>
