@@ -92,7 +92,7 @@ static bool has_room(void)
 
 	if (timers.count < timers.room)
 		return true;
-	heap = reallocarray(timers.heap, room, sizeof(timers.heap[0]));
+	heap = reallocarray(timers.heap, room, sizeof(struct timer *));
 	if (!heap)
 		return false;
 	timers.heap = heap;
