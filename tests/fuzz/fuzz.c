@@ -6,12 +6,14 @@
  */
 #include "tests/fuzz/fuzz.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 ssize_t __wrap_getrandom(void *buf, size_t n, unsigned int flags);
+int __wrap_random_draw(void *ret, size_t n);
 
 static uint64_t random_state;
 
@@ -33,6 +35,12 @@ static uint64_t next_random(void)
 	random_state ^= random_state << 25;
 	random_state ^= random_state >> 27;
 	return random_state * 0x2545f4914f6cdd1du;
+}
+
+/* What the daemon draws ahead would be left over from the input before. */
+int __wrap_random_draw(void *ret, size_t n)
+{
+	return __wrap_getrandom(ret, n, 0) == (ssize_t)n ? 0 : -EIO;
 }
 
 ssize_t __wrap_getrandom(void *buf, size_t n, unsigned int flags)

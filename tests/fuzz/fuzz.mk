@@ -1,6 +1,6 @@
 # What each fuzz target links of the product and of the scenery of the unit tests, as in
 # tests/unit/units.mk; tests/fuzz/fuzz_X.c and tests/fuzz/fuzz.c are always in it.
-FUZZ_LDFLAGS := -Wl,--wrap=getrandom
+FUZZ_LDFLAGS := -Wl,--wrap=getrandom,--wrap=random_draw
 fuzz_header := daemon/packed.c $(addprefix proto/,choose.c compare.c digest.c ipsec3gpp.c option_tag.c sec_build.c sec_header.c select.c server_list.c text.c)
 fuzz_header_PKG := libcrypto liblz4
 fuzz_sip := tests/fuzz/sip_check.c $(SIP_PROTO)
