@@ -17,6 +17,7 @@
 #include "daemon/log.h"
 #include "daemon/machine.h"
 #include "daemon/notify.h"
+#include "daemon/packed.h"
 #include "daemon/privilege.h"
 #include "daemon/probe.h"
 #include "daemon/reload.h"
@@ -340,7 +341,7 @@ static int start(struct running *r, const char *config_path, const struct config
 	r->daemon.started_ms = clock_monotonic_ms();
 	conn_init();
 	r->loop = event_base_new();
-	if (!r->loop || hash_init() < 0) {
+	if (!r->loop || hash_init() < 0 || packed_init() < 0) {
 		log_line(LOG_ERR, "no event loop: out of memory?");
 		return -1;
 	}

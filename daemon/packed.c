@@ -6,6 +6,7 @@
  */
 #include "daemon/packed.h"
 
+#include <errno.h>
 #include <lz4.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,19 @@ struct packed *packed_new(struct span text)
 	packed->block_bytes = (uint16_t)n;
 	memcpy(packed->block, block, (size_t)n);
 	return packed;
+}
+
+int packed_init(void)
+{
+	const char text[] = ";ealg=aes-cbc;prot=esp;mod=trans, what no phone writes, what no phone writes";
+	char buf[sizeof(text)];
+	struct packed *packed = packed_new(span_of(text));
+	int err = packed ? 0 : -ENOMEM;
+
+	if (packed)
+		packed_read(packed, buf);
+	free(packed);
+	return err;
 }
 
 size_t packed_text_bytes(const struct packed *packed)

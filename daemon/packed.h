@@ -14,6 +14,11 @@
 
 struct packed;
 
+/* Once, before there are keys. liblz4 is bound lazily: where it first calls a function of the C library,
+ * the dynamic linker leaves the registers on the stack, and what was copied last may be in them.
+ * Returns 0 or -ENOMEM. */
+int packed_init(void);
+
 /* @text: any bytes but NUL. To be freed by free(). NULL when memory is short, or @text would not fit
  * into PACKED_TEXT_BYTES. */
 struct packed *packed_new(struct span text);
