@@ -6,6 +6,7 @@ end run already, so that many variants can go through the same ones.
 """
 
 import re
+import secrets
 import signal
 
 import aka
@@ -232,9 +233,10 @@ class Scenario:
 
     def forge(self, from_port, port):
         source, destination = (self.phone_address, from_port), (self.pcscf_address, port)
+        branch = f"z9hG4bK{secrets.token_hex(8)}"  # another phone may have had the same ports
         text = sip.Message(f"OPTIONS sip:pcscf@{sip.host(self.pcscf_address)} SIP/2.0", [
             ["Via", f"SIP/2.0/UDP {sip.host(self.phone_address)}:{from_port}"
-                    f";branch=z9hG4bKforged{port}"],
+                    f";branch={branch}"],
             ["CSeq", "1 OPTIONS"], FORGED.split(": ")]).to_bytes()
         macs = self.lab.phone_host.mac(DEVICE), self.lab.pcscf_host.mac(DEVICE)
         self.story.say(f"UDP {sip.host(source[0])}:{source[1]} -> {sip.host(destination[0])}:{port}"
