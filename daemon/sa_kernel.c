@@ -10,8 +10,8 @@
  * as an elapsed time of the monotonic clock, which would kill SAs after a step of the other.
  *
  * Lives are changed with UPDSA, for which the kernel sets up keys and throws them away. NEWAE could
- * move an SA's add_time instead, with no keys: some five times as many calls a second, less than
- * twice as many with the GETAE whose counters it must repeat. It is not used, since
+ * move an SA's add_time instead, with no keys: some five times as many calls a second, some twice
+ * as many with the GETAE whose counters it must repeat. It is not used, since
  * - it starts no timer: a longer life works, a shorter one ends when the longer would have;
  * - it overwrites the counters: what came between question and answer is not counted, and that is
  *   what tells whether a phone was heard;

@@ -3,8 +3,8 @@
 each of those that came since the last size; with the first come tables and the ring of events.
 
 "Counting": phone addresses and SPIs count up together. "nat": all phones behind one address, each
-with policies of its own. "kamailio": the messages of its ims_ipsec_pcscf. What grows, grows in the kernel
-and shows early, so only "random" goes as far as the scale has it.
+with policies of its own. "kamailio": the messages of its ims_ipsec_pcscf. What grows, grows in the
+kernel and shows early, so only "random" goes as far as the scale has it.
 """
 
 import math
@@ -25,6 +25,10 @@ SHORTER_MAX = 5000
 def _sizes(scale, largest=math.inf):
     scale = min(scale, largest / SIZES[-1])
     return [int(size * scale) for size in SIZES]
+
+
+def _shorter_sizes(scale, largest=math.inf):
+    return _sizes(max(SHORTER * scale, min(scale, 1)), largest)
 
 
 def _fill(run, addresses, sizes):
@@ -65,12 +69,12 @@ def measure(results, rounds, scale):
     for turn in range(max(rounds // 2, 1)):
         for addresses in ADDRESSES:
             sizes = _sizes(scale) if addresses == "random" else \
-                _sizes(max(SHORTER * scale, 1), SHORTER_MAX if addresses == "nat" else math.inf)
+                _shorter_sizes(scale, SHORTER_MAX if addresses == "nat" else math.inf)
             _alone(results, turn, addresses, sizes)
             _daemon(results, turn, addresses, sizes)
         for addresses in ("counting", "random"):
-            _alone(results, turn, addresses, _sizes(max(SHORTER * scale, 1), SHORTER_MAX),
-                   "kamailio", "kamailio")
+            _alone(results, turn, addresses, _shorter_sizes(scale, SHORTER_MAX), "kamailio",
+                   "kamailio")
 
 
 def _sizes_seen(results, subject):

@@ -3,10 +3,11 @@
 
 "kernel" sends the same messages, prepared beforehand. "kamailio" is the sequence of messages of
 Kamailio's ims_ipsec_pcscf, replayed, without the time that Kamailio itself takes. Rates are over
-the time that passes, clients and all, which on one processor is the sum of both; "itself" counts the
-daemon's own time alone, the kernel's work for it within. "counting" is each with phone addresses and SPIs that count up
-together, where the latter's reqid = SPI puts many SAs into one bucket of the kernel's hash. NEWAE
-instead of UPDSA is measured and not used: the head of daemon/sa_kernel.c says why.
+the time that passes, clients and all, which on one processor is the sum of both; "itself" counts
+the daemon's own time alone, the kernel's work for it within. "counting" is each with phone
+addresses and SPIs that count up together, where the latter's reqid = SPI puts many SAs into one
+bucket of the kernel's hash. NEWAE instead of UPDSA is measured and not used: the head of
+daemon/sa_kernel.c says why.
 """
 
 import os
