@@ -3,9 +3,9 @@
 #
 # FUZZ_DIR=build/fuzz FUZZ_S=60 tests/fuzz/run.sh: every fuzz target, built in FUZZ_DIR, first over
 # its corpus, file by file, then for FUZZ_S seconds from there on, two targets at a time. With
-# FUZZ_S=0 only the corpus. A crash, a leak, a hang and too much memory are findings; what shows it
-# again lies in FUZZ_DIR/findings. New inputs go to FUZZ_DIR/corpus-TARGET, never into the tree.
-# Prints TAP.
+# FUZZ_S=0 only the corpus; with FUZZ_SEED=1 the same way each time, as far as the time takes it. A
+# crash, a leak, a hang and too much memory are findings; what shows it again lies in
+# FUZZ_DIR/findings. New inputs go to FUZZ_DIR/corpus-TARGET, never into the tree. Prints TAP.
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -29,7 +29,7 @@ run_target()
 	echo $? >"$log.corpus.status"
 	[ "$seconds" -gt 0 ] || return
 	"$dir/fuzz_$target" "${limits[@]}" -artifact_prefix="$dir/findings/$target-" \
-		-max_total_time="$seconds" -max_len="${lengths[$target]:-4096}" \
+		-seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -max_len="${lengths[$target]:-4096}" \
 		-dict="tests/fuzz/$target.dict" "$dir/corpus-$target" "tests/fuzz/corpus/$target" \
 		>"$log" 2>&1
 	echo $? >"$log.status"
