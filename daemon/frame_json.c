@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/json/json.h"
+
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -22,8 +24,7 @@ static void string_bytes(struct frame_json *f, const char *data, size_t len)
 		f->in_string = false;
 	if (f->escaped || !f->in_string)
 		return;
-	while (f->seen < len && data[f->seen] != '"' && data[f->seen] != '\\')
-		f->seen++;
+	f->seen += json_plain_bytes(data + f->seen, len - f->seen);
 }
 
 /* 1: that byte ended the value; 0: go on. Whether brackets match is the parser's business. */

@@ -466,7 +466,7 @@ static void write_q(struct text_out *out, size_t index, size_t count)
 		text_out_printf(out, ";q=0.%02zu", 99 - index);
 }
 
-static void write_suite(struct text_out *out, const struct ipsec_suite *suite)
+void ipsec3gpp_write_suite(struct text_out *out, const struct ipsec_suite *suite)
 {
 	text_out(out, ";alg=");
 	text_out(out, ipsec_alg_name(suite->alg));
@@ -484,7 +484,7 @@ static void write_number(struct text_out *out, const char *name, uint32_t number
 	text_out_number(out, number);
 }
 
-static void write_endpoint(struct text_out *out, const struct ipsec_endpoint *endpoint)
+void ipsec3gpp_write_endpoint(struct text_out *out, const struct ipsec_endpoint *endpoint)
 {
 	switch (endpoint->dialect) {
 	case IPSEC_DIALECT_24229:
@@ -514,9 +514,9 @@ int ipsec3gpp_write(const struct ipsec_endpoint *endpoint, const struct ipsec_su
 		text_out(&out, i ? ", ipsec-3gpp" : "ipsec-3gpp");
 		if (with_q)
 			write_q(&out, i, suite_count);
-		write_suite(&out, &suites[i]);
+		ipsec3gpp_write_suite(&out, &suites[i]);
 		if (endpoint)
-			write_endpoint(&out, endpoint);
+			ipsec3gpp_write_endpoint(&out, endpoint);
 	}
 	return text_out_end(&out);
 }

@@ -114,6 +114,10 @@ enum ipsec_ealg ipsec_ealg_of(struct span name);
 enum ipsec_prot ipsec_prot_of(struct span name);
 enum ipsec_mod ipsec_mod_of(struct span name);
 
+/* Parts of a header value: ";alg=..;ealg=..;prot=..;mod=..", and the numbers in @endpoint's dialect. */
+void ipsec3gpp_write_suite(struct text_out *out, const struct ipsec_suite *suite);
+void ipsec3gpp_write_endpoint(struct text_out *out, const struct ipsec_endpoint *endpoint);
+
 /* Write a header value: one ipsec-3gpp entry for each suite, in order, with distinct descending q
  * (0.9, 0.8, ...; 0.99, 0.98, ... for more than nine; none when @with_q is false) and the same
  * numbers in each, in @endpoint's dialect:

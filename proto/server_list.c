@@ -17,7 +17,8 @@
 
 #include "proto/sec_build.h"
 
-#define IPSEC_3GPP "ipsec-3gpp"
+#define IPSEC_3GPP    "ipsec-3gpp"
+#define NUMBERS_BYTES sizeof(";spi-c=4294967295;spi-s=4294967295;port-c=65535;port-s=65535")
 
 /* RFC 3329 2.2 and Appendix A */
 static const char *const mechanism_names[] = {
@@ -323,12 +324,16 @@ static void write_head(struct writer *w, struct span name, int q_milli)
 static void write_suites(struct writer *w, int q_milli, const struct ipsec_endpoint *endpoint,
 			 const struct ipsec_suite *suites, size_t suite_count)
 {
-	for (size_t i = 0; i < suite_count; i++) {
-		char text[256];
+	struct text_out numbers; /* the same in all of them */
+	char buf[NUMBERS_BYTES];
 
-		ipsec3gpp_write(endpoint, &suites[i], 1, false, text, sizeof(text));
+	text_out_init(&numbers, buf, sizeof(buf));
+	if (endpoint)
+		ipsec3gpp_write_endpoint(&numbers, endpoint);
+	for (size_t i = 0; i < suite_count; i++) {
 		write_head(w, span_of(IPSEC_3GPP), q_milli < 0 ? -1 : q_milli - (int)i);
-		text_out_span(&w->out, span_of(text + sizeof(IPSEC_3GPP) - 1));
+		ipsec3gpp_write_suite(&w->out, &suites[i]);
+		text_out_span(&w->out, (struct span){buf, numbers.n});
 	}
 }
 

@@ -266,7 +266,7 @@ static int write_request(struct secagree *c, const char *method,
 	for (; params && params->kind != SECAGREE_KIND_END; params++) {
 		if (params->kind == SECAGREE_KIND_LINES ? !params->lines : !params->text)
 			continue;
-		json_name(out, params->name);
+		json_foreign_name(out, params->name);
 		put_value(out, params);
 	}
 	json_put(out, "}}\n");

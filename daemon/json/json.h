@@ -7,9 +7,11 @@
 #ifndef JSON_JSON_H
 #define JSON_JSON_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define JSON_MAX_DEPTH   32  /* of { and [ */
 #define JSON_MAX_MEMBERS 128 /* of one object: all are compared with all */
@@ -31,10 +33,11 @@ void json_out_cut(struct json_out *out, size_t n);
 /* Bytes as they are. */
 void json_put(struct json_out *out, const char *text);
 
-/* Values and names; a comma is put before them where one is due. */
+/* Values and names; a comma is put before them where one is due. @name is ours: plain bytes. */
 void json_open(struct json_out *out, char bracket);                   /* { or [ */
 void json_close(struct json_out *out, char bracket);                  /* } or ] */
 void json_name(struct json_out *out, const char *name);               /* of the next value */
+void json_foreign_name(struct json_out *out, const char *name);       /* not ours: any bytes */
 void json_put_string(struct json_out *out, const char *text);         /* -EINVAL: not UTF-8 */
 void json_put_text(struct json_out *out, const char *text, size_t n); /* what is not UTF-8: ? */
 void json_put_number(struct json_out *out, uint64_t number);
@@ -48,6 +51,26 @@ void json_add_text(struct json_out *out, const char *name, const char *text);
 void json_add_number(struct json_out *out, const char *name, uint64_t number);
 void json_add_bool(struct json_out *out, const char *name, bool value);
 void json_add_null(struct json_out *out, const char *name);
+
+/* How many bytes at @text are plain: ASCII that stands in a string as it is (RFC 8259 7). Eight at a
+ * time; what borrows from a neighbour borrows upwards, so that the lowest bit that is set is right. */
+static inline size_t json_plain_bytes(const char *text, size_t n)
+{
+	const uint64_t ones = UINT64_MAX / UINT8_MAX;
+	size_t at = 0;
+
+	for (uint64_t w; n - at >= sizeof(w); at += sizeof(w)) {
+		memcpy(&w, text + at, sizeof(w));
+		w = le64toh(w);
+		w = (w | (w - ones * ' ') | ((w ^ ones * '"') - ones) | ((w ^ ones * '\\') - ones)) &
+		    ones * 0x80;
+		if (w)
+			return at + (size_t)__builtin_ctzll(w) / 8;
+	}
+	while (at < n && (signed char)text[at] >= ' ' && text[at] != '"' && text[at] != '\\')
+		at++;
+	return at;
+}
 
 /* The length of the UTF-8 sequence that @text[0..@n) begins with, 0: it is none. RFC 3629 4. */
 size_t json_utf8_bytes(const char *text, size_t n);

@@ -146,22 +146,21 @@ static int read_odd(struct reader *r, char **to)
 	return 0;
 }
 
-static bool is_plain(char c)
-{
-	return (signed char)c >= ' ' && c != '"' && c != '\\';
-}
-
 static int read_string(struct reader *r, const char **ret, uint32_t *ret_n)
 {
 	char *const start = ++r->p;
-	char *to;
+	char *to = start;
 
-	while (is_plain(*r->p))
-		r->p++;
-	for (to = r->p; *r->p != '"';) {
-		if (is_plain(*r->p))
-			*to++ = *r->p++;
-		else if (read_odd(r, &to) < 0)
+	for (;;) {
+		const size_t plain = json_plain_bytes(r->p, (size_t)(r->end - r->p));
+
+		if (to != r->p)
+			memmove(to, r->p, plain);
+		to += plain;
+		r->p += plain;
+		if (*r->p == '"')
+			break;
+		if (read_odd(r, &to) < 0)
 			return r->err;
 	}
 	r->p++;
@@ -377,7 +376,7 @@ const struct json_node *json_member(const struct json_node *object, const char *
 {
 	const struct json_node *node = object->kind == NODE_OBJECT ? json_first(object) : NULL;
 
-	while (node && strcmp(node->name, name) != 0)
+	while (node && (*node->name != *name || strcmp(node->name, name) != 0))
 		node = json_next(node);
 	return node;
 }

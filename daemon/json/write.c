@@ -153,20 +153,6 @@ static void put_escape(struct json_out *out, char c)
 	put_byte(out, HEX[c & 15]);
 }
 
-static const bool plain[UINT8_MAX + 1] = {
-	[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '\x7f'] = true,
-};
-
-/* How many bytes at @text go out as they are. */
-static size_t plain_bytes(const char *text, size_t n)
-{
-	size_t i = 0;
-
-	while (i < n && plain[(unsigned char)text[i]])
-		i++;
-	return i;
-}
-
 /* One character that is not plain; returns its bytes. */
 static size_t put_odd(struct json_out *out, const char *text, size_t n)
 {
@@ -189,43 +175,52 @@ static void put_rest(struct json_out *out, const char *text, size_t n)
 		size_t bytes;
 
 		at += put_odd(out, text + at, n - at);
-		bytes = plain_bytes(text + at, n - at);
+		bytes = json_plain_bytes(text + at, n - at);
 		put_bytes(out, text + at, bytes);
 		at += bytes;
 	}
 }
 
-/* Nearly all texts are plain, and go out in one piece with what stands around them. @end: 1 or 2
- * bytes. */
-static void put_quoted(struct json_out *out, const char *text, size_t n, const char *end)
+/* Nearly all texts are plain to their end, and go out in one piece with what stands around them.
+ * @plain bytes of @text are. @end: 1 or 2 bytes. */
+static void put_quoted(struct json_out *out, const char *text, size_t n, size_t plain,
+		       const char *end)
 {
-	const size_t bytes = plain_bytes(text, n);
 	char *at;
 
-	if (!room(out, bytes + 4))
+	if (!room(out, plain + 4))
 		return;
 	at = out->text + out->n;
 	if (comma_is_due(out))
 		*at++ = ',';
 	*at++ = '"';
-	at = mempcpy(at, text, bytes);
-	if (bytes == n)
+	at = mempcpy(at, text, plain);
+	if (plain == n)
 		at = stpcpy(at, end);
 	out->n = (size_t)(at - out->text);
-	if (bytes == n)
+	if (plain == n)
 		return;
-	put_rest(out, text + bytes, n - bytes);
+	put_rest(out, text + plain, n - plain);
 	json_put(out, end);
 }
 
 void json_put_text(struct json_out *out, const char *text, size_t n)
 {
-	put_quoted(out, text, n, "\"");
+	put_quoted(out, text, n, json_plain_bytes(text, n), "\"");
 }
 
 void json_name(struct json_out *out, const char *name)
 {
-	put_quoted(out, name, strlen(name), "\":");
+	const size_t n = strlen(name);
+
+	put_quoted(out, name, n, n, "\":");
+}
+
+void json_foreign_name(struct json_out *out, const char *name)
+{
+	const size_t n = strlen(name);
+
+	put_quoted(out, name, n, json_plain_bytes(name, n), "\":");
 }
 
 static bool is_utf8(const char *text, size_t n)
@@ -343,7 +338,7 @@ static void put_members(struct json_out *out, const struct json_node *node)
 	json_open(out, is_object ? '{' : '[');
 	for (const struct json_node *at = json_first(node); at; at = json_next(at)) {
 		if (is_object)
-			json_name(out, at->name);
+			json_foreign_name(out, at->name);
 		json_put_node(out, at);
 	}
 	json_close(out, is_object ? '}' : ']');

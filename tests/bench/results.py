@@ -14,9 +14,6 @@ class Results:
     def add(self, part, subject, quantity, turn, value):
         self.rows.append((part, subject, quantity, turn, value))
 
-    def forget(self, part, turn):
-        self.rows = [row for row in self.rows if (row[0], row[3]) != (part, turn)]
-
     def values(self, part, subject, quantity):
         """{round: value}"""
         return {row[3]: row[4] for row in self.rows if row[:3] == (part, subject, quantity)}

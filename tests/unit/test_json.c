@@ -37,6 +37,27 @@ static uint32_t next_random(uint32_t *state)
 	return *state >> 8;
 }
 
+/* Each byte at each place, with each other behind it: eight are looked at in one go. */
+static void what_is_plain_ends_at_the_first_byte_that_is_not(void **state)
+{
+	char text[20];
+
+	(void)state;
+	for (size_t at = 0; at + 1 < sizeof(text); at++) {
+		for (unsigned int pair = 0; pair <= UINT16_MAX; pair++) {
+			const unsigned char c = (unsigned char)(pair >> 8);
+			const bool is_plain = c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+
+			memset(text, 'a', sizeof(text));
+			text[at] = (char)c;
+			text[at + 1] = (char)pair;
+			assert_true(is_plain ? json_plain_bytes(text, sizeof(text)) > at
+					     : json_plain_bytes(text, sizeof(text)) == at);
+			assert_int_equal(json_plain_bytes(text, at), at);
+		}
+	}
+}
+
 static void strings_are_read_by_others_as_they_were_given(void **state)
 {
 	uint32_t seed = 1;
@@ -317,7 +338,8 @@ static void commas_stand_between_values_alone(void **state)
 	json_put_text(&out, "a\xff" "b\xc3", 4);
 	json_open(&out, '{');
 	json_add_text(&out, "a", "");
-	json_add_bool(&out, "b\"", false);
+	json_foreign_name(&out, "b\"");
+	json_put_bool(&out, false);
 	json_add_null(&out, "c");
 	json_close(&out, '}');
 	json_put_string(&out, "[,");
@@ -387,6 +409,7 @@ static void broken_answers_are_survived(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_plain_ends_at_the_first_byte_that_is_not),
 		cmocka_unit_test(strings_are_read_by_others_as_they_were_given),
 		cmocka_unit_test(what_is_not_utf8_is_refused),
 		cmocka_unit_test(base64_has_the_vectors_of_rfc_4648),
