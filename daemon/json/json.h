@@ -52,8 +52,9 @@ void json_add_number(struct json_out *out, const char *name, uint64_t number);
 void json_add_bool(struct json_out *out, const char *name, bool value);
 void json_add_null(struct json_out *out, const char *name);
 
-/* How many bytes at @text are plain: ASCII that stands in a string as it is (RFC 8259 7). Eight at a
- * time; what borrows from a neighbour borrows upwards, so that the lowest bit that is set is right. */
+/* How many bytes at @text are plain: ASCII that stands in a string as it is (RFC 8259 7). Eight at
+ * a time; what borrows from a neighbour borrows upwards, so that the lowest bit that is set is
+ * right. */
 static inline size_t json_plain_bytes(const char *text, size_t n)
 {
 	const uint64_t ones = UINT64_MAX / UINT8_MAX;
@@ -62,7 +63,8 @@ static inline size_t json_plain_bytes(const char *text, size_t n)
 	for (uint64_t w; n - at >= sizeof(w); at += sizeof(w)) {
 		memcpy(&w, text + at, sizeof(w));
 		w = le64toh(w);
-		w = (w | (w - ones * ' ') | ((w ^ ones * '"') - ones) | ((w ^ ones * '\\') - ones)) &
+		w = (w | (w - ones * ' ') | ((w ^ ones * '"') - ones) |
+		     ((w ^ ones * '\\') - ones)) &
 		    ones * 0x80;
 		if (w)
 			return at + (size_t)__builtin_ctzll(w) / 8;

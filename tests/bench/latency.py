@@ -51,7 +51,7 @@ def _round(results, turn, phones, daemon):
     answers = f"{daemon.directory}/answers"
     for call in CALLS:
         report, *_ = daemon.load(*options, "--in-flight", 256, "--rate", max(rates[call] // 2, 1),
-                                 "--answers", answers, call)
+                                 "--awake", "--answers", answers, call)
         _keep(results, f"{call} at half load", turn, report)
         if call == "offer":
             daemon.load(*options, "--in-flight", 64, "--answers", answers, "confirm")

@@ -4,7 +4,7 @@
  *
  *	load --socket PATH [--phones N] [--first N] [--addresses counting|random|nat]
  *	     [--spis counting] [--generation N] [--clients N] [--in-flight N] [--rate N]
- *	     [--times N] [--end-at SECONDS] [--answers FILE] STEPS...
+ *	     [--awake] [--times N] [--end-at SECONDS] [--answers FILE] STEPS...
  *
  * STEPS are methods joined by "+": each phone goes through them in order, and each STEPS is done
  * for all phones before the next and reports one line of JSON. Methods: offer, check, confirm,
@@ -14,7 +14,9 @@
  *
  * Each of the clients has its own connection and so many requests in flight. With --rate, requests
  * leave at so many a second in all, and what they take counts from the moment when they were due,
- * so that waiting in a queue shows. An answer that is an error ends the program.
+ * so that waiting in a queue shows. Between two it sleeps, or with --awake looks at the clock: an
+ * emulated machine that has nothing to do loses a timer now and then, and stands still for a tick.
+ * An answer that is an error ends the program.
  *
  * --times: so often for each phone, for steps that may be repeated; SIGTERM ends that early, with a
  * report. --end-at, on the monotonic clock: sets that are confirmed end in the second before it.
@@ -62,6 +64,7 @@ struct load {
 	uint32_t phones, times;
 	size_t client_count, in_flight;
 	double rate;
+	bool awake;
 	struct client *clients;
 
 	/* the steps under way */
@@ -182,7 +185,9 @@ static void wait_for(struct load *load, struct pollfd *polled)
 	if (load->rate > 0 && load->next < load->total) {
 		const uint64_t now = now_ns(), due = due_ns(load);
 
-		limit = (struct timespec){.tv_nsec = due > now ? (long)(due - now) % 1000000000 : 0};
+		limit = (struct timespec){0};
+		if (due > now && !load->awake)
+			limit.tv_nsec = (long)(due - now) % 1000000000;
 	}
 	n = ppoll(polled, load->client_count, &limit, NULL);
 	if ((n < 0 && errno != EINTR) || (n == 0 && limit.tv_sec))
@@ -249,6 +254,7 @@ static void read_options(int argc, char **argv, struct load *load)
 		{"clients", required_argument, NULL, 'c'},
 		{"in-flight", required_argument, NULL, 'i'},
 		{"rate", required_argument, NULL, 'r'},
+		{"awake", no_argument, NULL, 'w'},
 		{"answers", required_argument, NULL, 'k'},
 		{"spis", required_argument, NULL, 'p'},
 		{"generation", required_argument, NULL, 'g'},
@@ -258,8 +264,8 @@ static void read_options(int argc, char **argv, struct load *load)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "s:n:f:a:c:i:r:k:p:g:t:e:", LONG, NULL)) != -1) {
-		const unsigned long number = c == '?' ? 0 : strtoul(optarg, NULL, 10);
+	while ((c = getopt_long(argc, argv, "s:n:f:a:c:i:r:wk:p:g:t:e:", LONG, NULL)) != -1) {
+		const unsigned long number = c == '?' || c == 'w' ? 0 : strtoul(optarg, NULL, 10);
 
 		if (c == 's')
 			load->socket_path = optarg;
@@ -273,6 +279,8 @@ static void read_options(int argc, char **argv, struct load *load)
 			load->in_flight = number;
 		else if (c == 'r')
 			load->rate = (double)number;
+		else if (c == 'w')
+			load->awake = true;
 		else if (c == 'k')
 			load->answers_path = optarg;
 		else if (c == 'p')

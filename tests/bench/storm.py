@@ -28,14 +28,14 @@ REGISTER = "offer+check+confirm"
 
 
 class Watcher:
-    """The client that looks on, as long as the block lasts."""
+    """The client that looks on, as long as the block lasts. @options are those of load."""
 
-    def __init__(self, results, event, turn, daemon):
+    def __init__(self, results, event, turn, daemon, *options):
         self.keep = lambda quantity, value: results.add(PART, event, quantity, turn, value)
         self.process = daemon.host.start(
             program("load"), "--socket", daemon.socket, *watchers(daemon), "--times",
-            math.ceil(LIMIT_S * RATE / WATCHERS), "--rate", RATE, "--in-flight", 256, "use",
-            stdout=subprocess.PIPE, text=True)
+            math.ceil(LIMIT_S * RATE / WATCHERS), "--rate", RATE, "--in-flight", 256, *options,
+            "use", stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
         return self
@@ -91,7 +91,7 @@ def _round(results, turn, phones):
     with Host("pcscf") as host, Daemon(host, margin_s=0) as daemon:
         daemon.load(*watchers(daemon), "offer", "confirm")
         settle()
-        with Watcher(results, "at rest", turn, daemon):
+        with Watcher(results, "at rest", turn, daemon, "--awake"):
             time.sleep(REST_S)
         _expire(results, turn, phones, daemon)
         _register(results, turn, phones, daemon)
