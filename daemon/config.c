@@ -49,8 +49,13 @@ static void keep_error(cfg_t *cfg, const char *fmt, va_list ap)
 		     cfg ? cfg->line : 0);
 	if (n > 0 && (size_t)n < sizeof(reading->why))
 		vsnprintf(reading->why + n, sizeof(reading->why) - (size_t)n, fmt, ap);
+	for (char *at = reading->why; *at; at++) {
+		if (*at > 0 && *at < ' ') /* of a file that is none, or a text that does not end */
+			*at = ' ';
+	}
 }
 
+/* libconfuse calls it for each value that it meets, and lets the last one count. */
 static int note_line(cfg_t *cfg, cfg_opt_t *option)
 {
 	const size_t max = sizeof(reading->noted) / sizeof(reading->noted[0]);
@@ -58,6 +63,10 @@ static int note_line(cfg_t *cfg, cfg_opt_t *option)
 
 	while (i < reading->noted_count && reading->noted[i].option != option)
 		i++;
+	if (i < reading->noted_count && option->type != CFGT_SEC && !(option->flags & CFGF_LIST)) {
+		cfg_error(cfg, "%s stands there twice", option->name);
+		return -1;
+	}
 	if (i == max)
 		return 0;
 	if (i == reading->noted_count)
@@ -333,9 +342,21 @@ static int read_mechanisms(cfg_t *cfg, struct config_listener *l)
 	return 0;
 }
 
+/* "a, b, c" */
+static const char *join(const char *const *names, char *ret, size_t cap)
+{
+	struct text_out out;
+
+	text_out_init(&out, ret, cap);
+	for (size_t k = 0; names[k]; k++)
+		text_out_printf(&out, "%s%s", k ? ", " : "", names[k]);
+	return ret;
+}
+
 static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *const *values)
 {
 	const unsigned count = cfg_size(cfg, key);
+	char all[80];
 
 	if (!count)
 		return 0; /* the default */
@@ -348,7 +369,8 @@ static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *co
 		while (names[k] && strcmp(text, names[k]) != 0)
 			k++;
 		if (!names[k])
-			return wrong(cfg, key, "%s: \"%s\" is unknown", key, text);
+			return wrong(cfg, key, "%s: \"%s\" is none of %s", key, text,
+				     join(names, all, sizeof(all)));
 		*values[k] = true;
 	}
 	return 0;
@@ -917,7 +939,9 @@ static int parse_file(struct reader *reader, struct config *c)
 	int err = read_file(reader->path, &text);
 
 	if (err) {
-		snprintf(reader->why, sizeof(reader->why), "%s: %s", reader->path, strerror(-err));
+		snprintf(reader->why, sizeof(reader->why), "%s: %s%s", reader->path, strerror(-err),
+			 err == -ENOENT ? " (secagreed.conf(5) has an example; --config names another)"
+					: "");
 		return err;
 	}
 	err = parse_text(reader, text, c);

@@ -136,11 +136,18 @@ static void close_one(struct encap *encap, size_t i)
 
 static void explain(const struct config_listener *l, int err, char *ret_why, size_t why_cap)
 {
-	snprintf(ret_why, why_cap, "listener %s: UDP port %u for UDP-enc-tun: %s%s", l->name,
-		 l->encap_port, strerror(-err),
-		 err == -EADDRINUSE ? " (an IKE daemon? take UDP-enc-tun out of modes, or choose "
-				      "another encap-port)"
-				    : "");
+	char address[IP_TEXT_BYTES];
+
+	ip_format(&l->address, address);
+	if (err == -EADDRNOTAVAIL)
+		snprintf(ret_why, why_cap, "listener %s: %s is no address of this machine: set "
+			 "\"address\" to one that is, or give it to an interface", l->name, address);
+	else
+		snprintf(ret_why, why_cap, "listener %s: UDP port %u for UDP-enc-tun: %s%s", l->name,
+			 l->encap_port, strerror(-err),
+			 err == -EADDRINUSE ? " (an IKE daemon? take UDP-enc-tun out of modes, or "
+					      "choose another encap-port)"
+					    : "");
 }
 
 int encap_add(struct encap *encap, struct event_base *loop, const struct config *config,

@@ -75,20 +75,24 @@ static void look_at_mode(const struct look *look, const char *path, const struct
 	look->say(look->arg, what, advice);
 }
 
-/* Where it is to be made. */
+/* Where it is to be made. That of the default place is for who starts the daemon to make. */
 static void look_at_parent(const struct look *look, const char *dir)
 {
 	char copy[CONFIG_DIR_BYTES], what[400], advice[400];
 	const char *parent;
 	struct stat st;
+	bool is_there;
 
 	snprintf(copy, sizeof(copy), "%s", dir);
 	parent = dirname(copy);
-	if (stat(parent, &st) < 0 || look->user == 0 || st.st_mode & (S_IWOTH | S_IWGRP) ||
-	    (st.st_uid == look->user && st.st_mode & S_IWUSR))
+	is_there = stat(parent, &st) == 0;
+	if (!is_there && !strcmp(dir, CONFIG_DEFAULT_STATE))
 		return;
-	snprintf(what, sizeof(what), "%s does not exist, and %s cannot make it in %s", dir,
-		 look->user_name, parent);
+	if (is_there && (look->user == 0 || st.st_mode & (S_IWOTH | S_IWGRP) ||
+			 (st.st_uid == look->user && st.st_mode & S_IWUSR)))
+		return;
+	snprintf(what, sizeof(what), "%s does not exist, and %s cannot make it in %s%s", dir,
+		 look->user_name, parent, is_there ? "" : ", which does not exist either");
 	snprintf(advice, sizeof(advice), "install -d -m 0700 -o %s %s", look->user_name, dir);
 	look->say(look->arg, what, advice);
 }

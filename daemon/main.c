@@ -361,12 +361,7 @@ static int start(struct running *r, const char *config_path, const struct config
 		return -1;
 	if (start_sets(r, config) < 0)
 		return -1;
-	if (start_reload(r, config_path) < 0)
-		return -1;
-	event_emit(EVENT_STARTED, event_text("version", SECAGREED_VERSION),
-		   event_number("listeners", config->listener_count),
-		   event_text("socket", config->socket.path));
-	return 0;
+	return start_reload(r, config_path) < 0 ? -1 : 0;
 }
 
 /* When all is open, and in the process that stays. */
@@ -451,8 +446,12 @@ static void stop(struct running *r, bool started)
 
 static int run(struct running *r, const struct options *options, const struct config *config)
 {
-	const int err = options->foreground ? 0 : go_to_background(r, config->log_level);
+	int err;
 
+	event_emit(EVENT_STARTED, event_text("version", SECAGREED_VERSION),
+		   event_number("listeners", config->listener_count),
+		   event_text("socket", config->socket.path));
+	err = options->foreground ? 0 : go_to_background(r, config->log_level);
 	return err ? err : serve(r);
 }
 
@@ -478,10 +477,13 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	err = start(&running, options.config_path, &config);
 	started = !err;
-	if (started && options.flush)
+	if (started && options.flush) {
+		log_line(LOG_NOTICE, "taken out of the kernel: %u sets, the guards of %zu listeners",
+			 HASH_COUNT(running.daemon.table->sets), config.listener_count);
 		flush(&running);
-	else if (started)
+	} else if (started) {
 		err = run(&running, &options, &config);
+	}
 	stop(&running, started && !options.flush);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -119,8 +119,9 @@ def contents():
         T.equal(sorted(paths), sorted(files), f"{name} has its files, and no other")
     listed = run("dpkg-deb", "--contents", package("secagreed")).stdout
     T.ok(all(f"/usr/share/doc/secagreed/examples/{name}" in listed for name in (
-        "prometheus/secagreed.rules.yml", "grafana/secagreed.json")),
-         "alerts and a dashboard are among its examples", listed)
+        "prometheus/secagreed.rules.yml", "grafana/secagreed.json", "kamailio/kamailio.cfg",
+        "kamailio/kamailio.lua", "opensips/opensips.cfg", "opensips/sec_agree.py")),
+         "SIP servers, alerts and a dashboard are among its examples", listed)
     conffiles = run("dpkg-deb", "--info", package("secagreed"), "conffiles").stdout.split()
     T.equal(conffiles, ["/etc/secagreed/secagreed.conf"], "the configuration is a conffile")
 

@@ -217,6 +217,9 @@ def state():
     with Place(top='user = "nobody"\nstate-dir = "/etc/secagree-no-such"') as place:
         check(place.doctor(), "and so is a place where the daemon cannot make it", "state", "fail",
               "cannot make it in /etc", "install -d -m 0700 -o nobody")
+    with Place(top='state-dir = "/nonexistent/secagree/state"') as place:
+        check(place.doctor(), "and one without its directory", "state", "fail",
+              "/nonexistent/secagree, which does not exist either")
 
 
 def ports():

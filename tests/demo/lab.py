@@ -169,10 +169,14 @@ class Lab:
         self.until(self._daemon_answers, "the daemon answers on its socket")
 
     def flush(self):
-        """Take out of the kernel what a daemon that has stopped left there."""
+        """Take out of the kernel what a daemon that has stopped left there; what it says."""
         with self.pcscf_host.inside():
-            netns.run(os.path.join(BUILD, "secagreed"), "--flush", "--config",
-                      os.path.join(self.directory, "secagreed.conf"))
+            done = subprocess.run([os.path.join(BUILD, "secagreed"), "--flush", "--config",
+                                   os.path.join(self.directory, "secagreed.conf")],
+                                  stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise OSError(done.stderr)
+        return done.stderr
 
     def restart_daemon(self, how=signal.SIGTERM):
         """Its exit status."""

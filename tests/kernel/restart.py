@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -413,9 +414,11 @@ class Restart:
         self.bed.daemon.end()
         foreign = self.foreign()
         self.tap.ok(self.ours() and len(self.dump.policies()) > 1, "a stop leaves sets and guards")
-        self.bed.flush()
+        said = self.bed.flush()
         self.tap.ok(not self.ours() and len(self.dump.policies()) == 1 and
                     self.foreign() == foreign, "--flush takes them out, and nothing else")
+        self.tap.ok(re.search(r"taken out of the kernel: [1-9]\d* sets", said) and
+                    "event=started" not in said, "and says so", said)
 
     def run(self, count):
         for what, words in STRANGERS:

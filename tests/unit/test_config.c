@@ -827,6 +827,28 @@ static void unknown_keys_and_sections_are_refused_where_they_stand(void **state)
 	assert_bad("lisener a {\n}\n", 1, "lisener");
 }
 
+static void a_key_that_stands_there_twice_is_refused(void **state)
+{
+	(void)state;
+	assert_bad("max-sets = 5\nlog-limit = 6\nmax-sets = 5\n", 3, "max-sets stands there twice");
+	assert_bad(MINIMUM "reqid = 2\nreqid = 3\n}\n", 6, "reqid stands there twice");
+	assert_bad("socket {\npath = \"/x\"\n}\nsocket {\npath = \"/y\"\n}\n", 5, "path stands");
+	assert_good(MINIMUM "modes = { \"trans\" }\nmodes += { \"tun\" }\n}\n");
+}
+
+static void what_is_said_of_a_file_is_one_line(void **state)
+{
+	(void)state;
+	assert_bad("max-sets = \"5\nlog-limit = 6\n\"\n", 3, "max-sets = 5 log-limit = 6 : it is");
+}
+
+static void a_word_that_is_unknown_is_told_the_known_ones(void **state)
+{
+	(void)state;
+	assert_bad(MINIMUM "modes = { \"transport\" }\n}\n", 5,
+		   "\"transport\" is none of trans, tun, UDP-enc-tun");
+}
+
 static void broken_syntax_is_refused(void **state)
 {
 	static const char *const TEXTS[] = {
@@ -890,7 +912,8 @@ static void a_file_that_is_not_there_is_said_so(void **state)
 {
 	(void)state;
 	assert_int_equal(config_read("/nonexistent/conf", &config, why, sizeof(why)), -ENOENT);
-	assert_string_equal(why, "/nonexistent/conf: No such file or directory");
+	assert_string_equal(why, "/nonexistent/conf: No such file or directory (secagreed.conf(5) has "
+				 "an example; --config names another)");
 }
 
 static void a_directory_is_no_configuration(void **state)
@@ -1015,6 +1038,9 @@ int main(void)
 		TEST(a_listener_given_twice_is_refused),
 		TEST(there_are_at_most_64_listeners),
 		TEST(unknown_keys_and_sections_are_refused_where_they_stand),
+		TEST(a_key_that_stands_there_twice_is_refused),
+		TEST(what_is_said_of_a_file_is_one_line),
+		TEST(a_word_that_is_unknown_is_told_the_known_ones),
 		TEST(broken_syntax_is_refused),
 		TEST(a_file_that_ends_too_early_is_refused),
 		TEST(a_number_is_decimal),
