@@ -22,9 +22,15 @@ bool orphan_is_our_sa(const struct config *config, const struct xfrm_dump_sa *sa
 	return false;
 }
 
+/* One of a set names the phone, a guard nobody: another listener's may have that priority. */
+static bool is_guard(const struct xfrm_policy *policy)
+{
+	return policy->sel.src.family == AF_UNSPEC || policy->sel.dst.family == AF_UNSPEC;
+}
+
 bool orphan_is_our_policy(const struct config *config, const struct xfrm_policy *policy)
 {
-	for (size_t i = 0; i < config->listener_count; i++) {
+	for (size_t i = 0; !is_guard(policy) && i < config->listener_count; i++) {
 		const struct config_listener *l = &config->listeners[i];
 
 		if (policy->priority == l->priority - 1 &&

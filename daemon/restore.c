@@ -181,6 +181,17 @@ static int learn_policy(const struct xfrm_policy *policy, void *arg)
 	return 0;
 }
 
+/* By one dump; without it set by set: what a dropped one leaves, the audit might not know. */
+static void learn_policies(struct restoring *r)
+{
+	struct sa_set *set;
+
+	if (xfrm_dump_policies(r->table->xfrm, learn_policy, r) == 0)
+		return;
+	for (set = r->table->sets; set; set = set->hh.next)
+		sa_kernel_restore_policies(set, 0);
+}
+
 /* Does @now want of the kernel what @then did, as far as @set goes? */
 static bool serves(const struct config_listener *now, const struct config_listener *then,
 		   const struct sa_set *set)
@@ -284,7 +295,7 @@ int restore(struct sa_table *table, const struct config *config, struct guards *
 			snprintf(ret_why, why_cap, "state-dir: %s", strerror(-err));
 	}
 	if (!err) {
-		(void)xfrm_dump_policies(table->xfrm, learn_policy, &r); /* or the audit does */
+		learn_policies(&r);
 		go_on(&r);
 		(void)forget_past(&r); /* else the next start does */
 		*ret = r.done;

@@ -99,7 +99,7 @@ struct sa_set {
 	uint32_t policy_index[PLAN_MAX_POLICIES]; /* the kernel's names for its own policies */
 	size_t policy_count;
 	unsigned heard; /* on which of our ports the SIP server had a message: SA_SET_HEARD_ */
-	unsigned seen; /* audit.c: a bit for each SA of its plan that the kernel has, and ODD */
+	unsigned seen; /* audit.c: a bit for each SA and policy of its plan that is there; ODD */
 
 	int64_t add_time_s;   /* CLOCK_REALTIME, as the kernel counts it; revived: audit.c */
 	uint64_t deadline_ms; /* monotonic */

@@ -300,26 +300,40 @@ static bool grow_for_all(struct store *s)
 	return !s->err;
 }
 
+/* One more goes of those that are read. @pages: what no deletion was given room for yet. */
+static int delete_at(struct store *s, MDB_cursor *cursor, uint64_t *pages)
+{
+	const uint64_t more = *pages < PAGES_PER_CHANGE ? *pages : PAGES_PER_CHANGE;
+	const int err = grow(s, more);
+
+	*pages -= more;
+	return err ? err : mdb_cursor_del(cursor, 0);
+}
+
 int store_read(struct store *s, const struct store_reader *reader)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
+	MDB_envinfo info;
+	uint64_t pages;
 	int err;
 
 	if (!begin(s))
 		return s ? store_commit(s) : 0;
-	err = mdb_cursor_open(s->txn, s->dbi, &cursor);
+	err = mdb_env_info(s->env, &info);
+	if (!err)
+		err = mdb_cursor_open(s->txn, s->dbi, &cursor);
 	if (err) {
 		s->err = err;
 		return store_commit(s);
 	}
+	/* each is changed once at most, and then stands in the list of free ones with 8 bytes */
+	pages = info.me_last_pgno + info.me_last_pgno / 256;
 	for (err = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); !err;
 	     err = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
 		if (give(reader, &key, &value) == 0)
 			continue;
-		err = grow(s, PAGES_PER_CHANGE);
-		if (!err)
-			err = mdb_cursor_del(cursor, 0);
+		err = delete_at(s, cursor, &pages);
 		if (err)
 			break;
 	}

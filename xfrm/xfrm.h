@@ -162,17 +162,17 @@ struct xfrm_policy {
 	enum xfrm_mode mode;
 	uint32_t reqid;
 	struct ip_addr tmpl_src, tmpl_dst; /* tunnel: the outer addresses; transport: AF_UNSPEC */
-	uint32_t index; /* the kernel's name for it; 0 = not known; ignored when adding */
+	uint32_t index; /* the kernel's name for it, 0 = not known; of a new one a wish, 0 = none */
 };
 
 struct xfrm_sa_stats {
 	uint64_t bytes, packets;
 	uint64_t add_time, use_time; /* CLOCK_REALTIME seconds; use_time 0 = never used */
-	uint64_t hard_s;             /* counted from add_time; 0 = never; only from xfrm_get_sa() */
+	uint64_t hard_s;             /* counted from add_time; 0 = never; not from GETAE */
 	uint32_t reqid;
 	struct ip_addr src;
-	uint32_t replay_failed, integrity_failed; /* only from xfrm_get_sa() */
-	struct xfrm_encap encap; /* without its threshold; only from xfrm_get_sa() */
+	uint32_t replay_failed, integrity_failed; /* not from GETAE */
+	struct xfrm_encap encap; /* without its threshold; not from GETAE */
 };
 
 /* ---- the request socket and its transactions: netlink.c, txn.c, msg_sa.c, msg_policy.c ---- */

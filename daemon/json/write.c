@@ -195,8 +195,7 @@ static void put_quoted(struct json_out *out, const char *text, size_t n, size_t 
 		*at++ = ',';
 	*at++ = '"';
 	at = mempcpy(at, text, plain);
-	if (plain == n)
-		at = stpcpy(at, end);
+	at = stpcpy(at, plain == n ? end : "");
 	out->n = (size_t)(at - out->text);
 	if (plain == n)
 		return;

@@ -585,7 +585,7 @@ int xfrm_dump_policies(struct xfrm *x, int (*each)(const struct xfrm_policy *pol
 {
 	static struct xfrm_policy dump[FAKE_POLICIES]; /* the caller may delete meanwhile */
 	const size_t count = x->policy_count;
-	int err = 0;
+	int err = x->refuse_policy_dump;
 
 	memcpy(dump, x->policies, count * sizeof(dump[0]));
 	for (size_t i = 0; i < count && !err; i++)

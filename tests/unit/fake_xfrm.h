@@ -74,6 +74,7 @@ struct xfrm {
 	int refuse_error;
 	int refuse_keys; /* 0, or the answer to each question for keys */
 	int refuse_dump, refuse_questions; /* 0, or the answer to each piece, to each GETAE */
+	int refuse_policy_dump; /* 0, or the answer to each */
 	int refuse_what[FAKE_DESTROY_TCP + 1]; /* 0, or the answer to each of this kind */
 };
 

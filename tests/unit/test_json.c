@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "daemon/json/json.h"
+#include "tests/unit/no_memory.h"
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -386,6 +387,27 @@ static void long_texts_grow(void **state)
 	json_out_done(&out);
 }
 
+/* Wherever it is that memory is short. */
+static void what_could_not_grow_is_still_a_string(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	for (size_t n = sizeof(text) - 20; n < sizeof(text); n++) {
+		struct json_out out = {0};
+
+		memset(text, 'a', n);
+		text[n] = '\0';
+		json_put(&out, text);
+		no_memory = true;
+		json_put_text(&out, "b\xE2\x82\xAC" "c\"ddddddddddddd", 19);
+		no_memory = false;
+		assert_int_equal(out.err, -ENOMEM);
+		assert_int_equal(strnlen(out.text, out.cap), out.n);
+		json_out_done(&out);
+	}
+}
+
 /* Each prefix of a good text, and each with one byte changed. */
 static void broken_answers_are_survived(void **state)
 {
@@ -422,6 +444,7 @@ int main(void)
 		cmocka_unit_test(commas_stand_between_values_alone),
 		cmocka_unit_test(what_was_read_is_written_again),
 		cmocka_unit_test(long_texts_grow),
+		cmocka_unit_test(what_could_not_grow_is_still_a_string),
 		cmocka_unit_test(broken_answers_are_survived),
 	};
 

@@ -661,6 +661,21 @@ static void priority_and_encap_port_concern_a_set_behind_a_nat(void **state)
 	}
 }
 
+/* What a set of a changed listener leaves, no audit would know. */
+static void policies_that_cannot_be_listed_go_with_their_set_all_the_same(void **state)
+{
+	(void)state;
+	prepare_nat();
+	leave();
+	world.listener->priority = 100;
+	fake_xfrm.refuse_policy_dump = -ENOBUFS;
+	assert_int_equal(try_start(), 0);
+	assert_int_equal(report.error, -ENOBUFS);
+	assert_int_equal(restored.changed, 1);
+	world_check(true);
+	fake_xfrm.refuse_policy_dump = 0;
+}
+
 /* Two changes, and a kill between: nothing of the first is forgotten. */
 static void guards_of_a_start_that_was_killed_go_too(void **state)
 {
@@ -910,6 +925,7 @@ int main(void)
 		TEST(a_listener_that_is_gone_leaves_nothing),
 		TEST(changes_that_do_not_concern_a_set_leave_it),
 		TEST(priority_and_encap_port_concern_a_set_behind_a_nat),
+		TEST(policies_that_cannot_be_listed_go_with_their_set_all_the_same),
 		TEST(guards_of_a_start_that_was_killed_go_too),
 		TEST(a_stranger_in_a_past_guards_place_stays),
 		TEST(a_damaged_record_is_forgotten_or_harmless),

@@ -300,6 +300,31 @@ static void reading_a_large_store_takes_no_room(void **state)
 	free(big);
 }
 
+static int refuse_set(uint64_t serial, struct span record, void *arg)
+{
+	(void)serial;
+	(void)record;
+	(void)arg;
+	return -EINVAL;
+}
+
+/* However many records go, no page is changed twice. */
+static void a_store_that_is_refused_whole_takes_no_more_room_than_it_has(void **state)
+{
+	const struct store_reader reader = {.set = refuse_set};
+	blkcnt_t blocks;
+
+	(void)state;
+	assert_int_equal(open_store(1000), 0);
+	for (uint64_t serial = 1; serial <= 1000; serial++)
+		assert_int_equal(put(serial, "sip:somebody@ims.example"), 0);
+	reopen();
+	blocks = file_blocks();
+	assert_int_equal(store_read(store, &reader), 0);
+	assert_in_range(file_blocks(), 0, 3 * blocks);
+	assert_has("");
+}
+
 /* A full store refuses the change whole, says so, and works again when there is room. */
 static void a_full_store_refuses_and_recovers(void **state)
 {
@@ -554,6 +579,7 @@ int main(void)
 		TEST(a_full_file_system_is_a_full_store),
 		TEST(a_full_store_refuses_and_recovers),
 		TEST(reading_a_large_store_takes_no_room),
+		TEST(a_store_that_is_refused_whole_takes_no_more_room_than_it_has),
 		TEST(a_full_store_is_given_more_room),
 		TEST(its_usage_grows_with_the_records_and_shrinks_with_them),
 		TEST(only_its_user_can_read_it),

@@ -124,8 +124,9 @@ test_command_sip_PKG := libcrypto libconfuse liblz4 jansson
 test_command_sip_LIBS := -losipparser2
 test_command_sip_LDFLAGS := $(KEY_LEAKS_LDFLAGS)
 test_sip_flow_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=reallocarray,--wrap=strdup,--wrap=strndup,--wrap=asprintf
-test_json := daemon/json/read.c daemon/json/write.c
+test_json := daemon/json/read.c daemon/json/write.c $(NO_MEMORY)
 test_json_PKG := jansson
+test_json_LDFLAGS := $(NO_MEMORY_LDFLAGS)
 test_client := daemon/client/secagree.c daemon/json/read.c daemon/json/write.c
 test_client_LIBS := -lpthread
 test_decide_json := daemon/json/read.c daemon/json/write.c $(addprefix daemon/,decide_json.c sip_agree.c security_server.c lines.c refusal.c config.c) $(SIP_PROTO) $(addprefix proto/,decide.c server_list.c choose.c sec_build.c compare.c select.c ipsec3gpp.c sec_header.c) xfrm/ip.c
