@@ -171,7 +171,8 @@ static int list_sets(struct audit *a, json_t *ids)
 	for (unsigned i = 0; i < LIST_TRIES && status == CTL_NO; i++)
 		status = list_once(a, ids);
 	if (status == CTL_NO)
-		fputs("secagreectl: the sets change too fast to be listed\n", stderr);
+		status = output_failure(a->ctl, CTL_REFUSED, "internal",
+					"the sets change too fast to be listed");
 	return status;
 }
 
@@ -239,6 +240,7 @@ static void compare_guards(struct audit *a)
 
 static int read_kernel(struct audit *a)
 {
+	char why[CTL_WHY_BYTES];
 	int err;
 
 	json_decref(a->kernel.sas);
@@ -248,9 +250,9 @@ static int read_kernel(struct audit *a)
 	err = audit_read_kernel(&a->kernel);
 	if (!err)
 		return CTL_YES;
-	fprintf(stderr, "secagreectl: the kernel cannot be read: %s%s\n", nl_geterror(err),
-		err == -NLE_PERM ? " (this takes CAP_NET_ADMIN: run it as root)" : "");
-	return CTL_REFUSED;
+	snprintf(why, sizeof(why), "the kernel cannot be read: %s%s", nl_geterror(err),
+		 err == -NLE_PERM ? " (this takes CAP_NET_ADMIN: run it as root)" : "");
+	return output_failure(a->ctl, CTL_REFUSED, "internal", why);
 }
 
 static int compare(struct audit *a)
@@ -331,24 +333,24 @@ static int read_listener(const json_t *json, struct config_listener *ret)
 }
 
 /* What is compared is the network that the daemon serves. */
-static int enter_network(const json_t *status)
+static int enter_network(const struct ctl *ctl, const json_t *status)
 {
 	const int pid = (int)json_integer_value(json_object_get(status, "pid"));
-	char path[64], name[32] = "";
+	char path[64], name[32] = "", why[CTL_WHY_BYTES];
 	int err;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	if (doctor_line(path, "", name, sizeof(name)) < 0 || strcmp(name, "secagreed") != 0) {
-		fprintf(stderr, "secagreectl: the daemon calls itself process %d, which cannot be "
-				"seen from here: run this where it runs\n", pid);
-		return CTL_REFUSED;
+		snprintf(why, sizeof(why), "the daemon calls itself process %d, which cannot be "
+					   "seen from here: run this where it runs", pid);
+		return output_failure(ctl, CTL_REFUSED, "internal", why);
 	}
 	err = kernel_enter_network(pid);
 	if (!err)
 		return CTL_YES;
-	fprintf(stderr, "secagreectl: the daemon's network namespace is closed to us: %s\n",
-		strerror(-err));
-	return CTL_REFUSED;
+	snprintf(why, sizeof(why), "the daemon's network namespace is closed to us: %s",
+		 strerror(-err));
+	return output_failure(ctl, CTL_REFUSED, "internal", why);
 }
 
 static int meet_daemon(struct audit *a)
@@ -363,7 +365,7 @@ static int meet_daemon(struct audit *a)
 		if (i < CONFIG_MAX_LISTENERS &&
 		    read_listener(listener, &a->config.listeners[i]) == 0)
 			a->config.listener_count = i + 1;
-	status = enter_network(result);
+	status = enter_network(a->ctl, result);
 	json_decref(result);
 	return status;
 }
@@ -415,9 +417,7 @@ static int audit(struct audit *a, bool mend)
 	if (status == CTL_YES && !a->no_memory)
 		return print(a, mended);
 	json_decref(mended);
-	if (a->no_memory)
-		fputs("secagreectl: out of memory\n", stderr);
-	return status == CTL_YES ? CTL_REFUSED : status;
+	return status == CTL_YES ? output_no_memory(a->ctl) : status;
 }
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)

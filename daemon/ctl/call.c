@@ -14,29 +14,27 @@
 
 #define CALL_MAX_BYTES (1024 * 1024)
 
-static json_t *complain(const char *why)
+/* Why there are no params. */
+static json_t *complain(char *ret_why, const char *why)
 {
-	fputs("secagreectl: ", stderr);
-	human_text(stderr, why);
-	fputs("\n", stderr);
+	snprintf(ret_why, CTL_WHY_BYTES, "%s", why);
 	return NULL;
 }
 
-static json_t *load_params(const char *text, size_t n)
+static json_t *load_params(const char *text, size_t n, char *ret_why)
 {
 	json_error_t error;
 	json_t *params = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-	char why[CTL_WHY_BYTES];
 
-	if (params)
-		return params;
 	/* jansson's own words may quote the text, and that may hold a key */
-	snprintf(why, sizeof(why), "the params are not a JSON object: line %d, column %d",
-		 error.line, error.column);
-	return complain(why);
+	if (!params)
+		snprintf(ret_why, CTL_WHY_BYTES,
+			 "the params are not a JSON object: line %d, column %d", error.line,
+			 error.column);
+	return params;
 }
 
-static json_t *params_from_stdin(void)
+static json_t *params_from_stdin(char *ret_why)
 {
 	char *buf = malloc(CALL_MAX_BYTES);
 	json_t *params = NULL;
@@ -44,29 +42,30 @@ static json_t *params_from_stdin(void)
 	int r;
 
 	if (!buf)
-		return complain("out of memory");
+		return complain(ret_why, "out of memory");
 	r = input_read(STDIN_FILENO, buf, CALL_MAX_BYTES, &n);
 	if (r < 0)
-		complain(strerror(-r));
+		complain(ret_why, strerror(-r));
 	else
-		params = load_params(buf, n);
+		params = load_params(buf, n, ret_why);
 	explicit_bzero(buf, CALL_MAX_BYTES);
 	free(buf);
 	return params;
 }
 
-static json_t *params_of(const char *text)
+static json_t *params_of(const char *text, char *ret_why)
 {
 	json_t *params;
 
 	if (!text)
 		return json_object();
 	if (strcmp(text, "-") == 0)
-		return params_from_stdin();
-	params = load_params(text, strlen(text));
+		return params_from_stdin(ret_why);
+	params = load_params(text, strlen(text), ret_why);
 	if (json_object_get(params, "ck") || json_object_get(params, "ik")) {
 		json_decref(params);
-		return complain("keys are not for the command line, where everybody can read them; "
+		return complain(ret_why,
+				"keys are not for the command line, where everybody can read them; "
 				"write - and give the params on standard input");
 	}
 	return params;
@@ -74,13 +73,14 @@ static json_t *params_of(const char *text)
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
-	json_t *params = params_of(options_text(args, "params"));
+	char why[CTL_WHY_BYTES] = "out of memory";
+	json_t *params = params_of(options_text(args, "params"), why);
 	json_t *result;
 	int status;
 
 	(void)command;
 	if (!params)
-		return CTL_USAGE;
+		return output_usage(ctl, why);
 	status = rpc_call(ctl, options_text(args, "method"), params, &result);
 	return status == CTL_YES ? output_json(result, CTL_YES) : status;
 }

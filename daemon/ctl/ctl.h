@@ -59,7 +59,8 @@ enum ctl_form {
 struct ctl {
 	const char *socket_path;
 	enum ctl_form form;
-	bool json; /* form is CTL_FORM_JSON */
+	bool json;                         /* form is CTL_FORM_JSON */
+	const struct ctl_command *command; /* NULL: there is none yet */
 };
 
 /* The forms that a command has besides text and JSON. */
@@ -140,6 +141,12 @@ int output_written(struct json_out *out, int status);
 /* The same with a JSON string, which is printed as text. */
 int output_text(json_t *string);
 
+/* What failed here and not in the daemon: @why in words on standard error and, where JSON is wanted,
+ * {"error":{"reason","detail"}} on standard output. Returns @status. */
+int output_failure(const struct ctl *ctl, int status, const char *reason, const char *why);
+int output_usage(const struct ctl *ctl, const char *why);
+int output_no_memory(const struct ctl *ctl);
+
 /* The error of a question that needs no daemon: {"error":{"reason","detail","offset"}} on standard
  * output; @offset below 0 is left out. Returns CTL_REFUSED. */
 int output_error(const char *reason, const char *detail, long offset);
@@ -161,7 +168,7 @@ struct config_listener;
 
 /* What --listener NAME in --config FILE is, the first one without NAME, or the defaults without
  * FILE. Returns CTL_YES; any other status: the error has been printed. */
-int listener_read(const json_t *args, struct config_listener *ret);
+int listener_read(const struct ctl *ctl, const json_t *args, struct config_listener *ret);
 
 /* ---- aka_keys.c ---- */
 

@@ -24,7 +24,8 @@ static const struct {
 	{"tls", DECIDE_TLS},
 };
 
-static int protection_of(const json_t *args, enum decide_protection *ret)
+static int protection_of(const struct ctl *ctl, const json_t *args,
+			 enum decide_protection *ret)
 {
 	int given = 0;
 
@@ -36,8 +37,7 @@ static int protection_of(const json_t *args, enum decide_protection *ret)
 	}
 	if (given == 1)
 		return CTL_YES;
-	fputs("secagreectl: one of --protected, --unprotected and --tls is wanted\n", stderr);
-	return CTL_USAGE;
+	return output_usage(ctl, "one of --protected, --unprotected and --tls is wanted");
 }
 
 static int answer(const struct decide_question *question)
@@ -79,12 +79,11 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 		.emergency = json_is_true(json_object_get(args, "emergency")),
 		.sent = {.line = {span_of(sent ? sent : "")}, .count = sent ? 1 : 0},
 	};
-	int status = protection_of(args, &question.protection);
+	int status = protection_of(ctl, args, &question.protection);
 
-	(void)ctl;
 	(void)command;
 	if (status == CTL_YES)
-		status = listener_read(args, &listener);
+		status = listener_read(ctl, args, &listener);
 	return status == CTL_YES ? answer_input(&question) : status;
 }
 

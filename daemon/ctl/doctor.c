@@ -213,8 +213,7 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	status = d.worst == DOCTOR_FAIL ? CTL_NO : CTL_YES;
 	if (d.no_memory) {
 		json_decref(d.findings);
-		fputs("secagreectl: out of memory\n", stderr);
-		return CTL_REFUSED;
+		return output_no_memory(ctl);
 	}
 	if (ctl->json)
 		return output_json(json_pack("{s:b, s:o}", "fit", d.worst != DOCTOR_FAIL,

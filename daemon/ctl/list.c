@@ -42,14 +42,13 @@ static const struct human_column wide_columns[] = {
 };
 
 /* Append @page's sets to @all's and take over its "next" and "total". */
-static int merge_page(json_t *all, const json_t *page)
+static int merge_page(const struct ctl *ctl, json_t *all, const json_t *page)
 {
 	if (json_array_extend(json_object_get(all, "sets"), json_object_get(page, "sets")) < 0 ||
 	    json_object_set(all, "next", json_object_get(page, "next")) < 0 ||
-	    json_object_set(all, "total", json_object_get(page, "total")) < 0) {
-		fputs("secagreectl: the list is not what was expected, or out of memory\n", stderr);
-		return CTL_REFUSED;
-	}
+	    json_object_set(all, "total", json_object_get(page, "total")) < 0)
+		return output_failure(ctl, CTL_REFUSED, "internal",
+				      "the list is not what was expected, or out of memory");
 	return CTL_YES;
 }
 
@@ -65,7 +64,7 @@ static int read_pages(const struct ctl *ctl, struct client *client, json_t *para
 		status = rpc_call_on(ctl, client, "sa.list", json_deep_copy(params), &page);
 		if (status != CTL_YES)
 			return status;
-		status = merge_page(all, page);
+		status = merge_page(ctl, all, page);
 		json_decref(page);
 		progress_count("sets", json_array_size(json_object_get(all, "sets")), 0);
 		next = json_object_get(all, "next");
@@ -73,7 +72,7 @@ static int read_pages(const struct ctl *ctl, struct client *client, json_t *para
 		    json_equal(next, json_object_get(params, "after")))
 			return status;
 		if (status == CTL_YES && json_object_set(params, "after", next) < 0)
-			status = CTL_REFUSED;
+			status = output_no_memory(ctl);
 	} while (status == CTL_YES);
 	return status;
 }

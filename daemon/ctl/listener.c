@@ -19,7 +19,7 @@ static const struct config_listener *find_listener(const struct config *config, 
 	return NULL;
 }
 
-int listener_read(const json_t *args, struct config_listener *ret)
+int listener_read(const struct ctl *ctl, const json_t *args, struct config_listener *ret)
 {
 	const char *path = options_text(args, "config");
 	const char *name = options_text(args, "listener");
@@ -27,10 +27,8 @@ int listener_read(const json_t *args, struct config_listener *ret)
 	struct config config;
 	char why[CTL_WHY_BYTES];
 
-	if (name && !path) {
-		fputs("secagreectl: --listener wants --config FILE too\n", stderr);
-		return CTL_USAGE;
-	}
+	if (name && !path)
+		return output_usage(ctl, "--listener wants --config FILE too");
 	if (!path) {
 		config_listener_default(ret);
 		return CTL_YES;

@@ -16,6 +16,7 @@
 #include "daemon/config.h"
 #include "daemon/ctl/ctl.h"
 #include "daemon/wipe.h"
+#include "proto/text.h"
 
 #ifndef SECAGREED_VERSION
 #define SECAGREED_VERSION "unknown"
@@ -80,46 +81,60 @@ static void usage(FILE *f)
 	fputs("\nExit status: 0 yes, 1 bad input or refused, 2 usage, 3 no, 4 no daemon\n", f);
 }
 
-static int unknown_command(const char *name)
+/* As far as the arguments have been read: mistakes in them are told in the form that they ask for. */
+static struct ctl ctl_of(const struct ctl_command *command, const json_t *args)
 {
-	const char *separator = "did you mean ";
+	const char *path = options_text(args, "socket"), *form = options_text(args, "output");
 
-	fputs("secagreectl: there is no command \"", stderr);
-	human_text(stderr, name);
-	fputs("\"; ", stderr);
+	return (struct ctl){
+		.socket_path = path ? path : CONFIG_DEFAULT_SOCKET,
+		.json = json_object_get(args, "json") || (form && strcmp(form, "json") == 0),
+		.command = command,
+	};
+}
+
+static int usage_error(const struct ctl_command *command, const json_t *args, const char *why)
+{
+	const struct ctl ctl = ctl_of(command, args);
+
+	return output_usage(&ctl, why);
+}
+
+static int unknown_command(const char *name, const json_t *args)
+{
+	const char *separator = "; did you mean ";
+	char why[CTL_WHY_BYTES];
+	struct text_out out;
+
+	text_out_init(&out, why, sizeof(why));
+	text_out_printf(&out, "there is no command \"%.40s\"", name);
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		if (commands[i]->help && value_is_near(name, commands[i]->name)) {
-			fprintf(stderr, "%s%s", separator, commands[i]->name);
+			text_out_printf(&out, "%s%s", separator, commands[i]->name);
 			separator = " or ";
 		}
 	}
-	fputs(separator[0] == ' ' ? "?\n" : "secagreectl --help lists them\n", stderr);
-	return CTL_USAGE;
+	text_out(&out, separator[0] == ' ' ? "?" : "");
+	return usage_error(NULL, args, why);
 }
 
-static int usage_error(const struct ctl_command *command, const char *why)
+static int no_command(const json_t *args)
 {
-	fputs("secagreectl: ", stderr);
-	human_text(stderr, why);
-	if (command)
-		fprintf(stderr, "\nTry secagreectl %s --help\n", command->name);
-	else
-		fputs("\nTry secagreectl --help\n", stderr);
-	return CTL_USAGE;
+	if (!ctl_of(NULL, args).json) {
+		usage(stderr);
+		return CTL_USAGE;
+	}
+	return usage_error(NULL, args, "COMMAND is missing");
 }
 
 static int run_command(const struct ctl_command *command, const json_t *args)
 {
-	struct ctl ctl = {
-		.socket_path = options_text(args, "socket"),
-	};
+	struct ctl ctl = ctl_of(command, args);
 	char why[CTL_WHY_BYTES];
 
-	if (!ctl.socket_path)
-		ctl.socket_path = CONFIG_DEFAULT_SOCKET;
 	if (options_complete(command->options, args, why, sizeof(why)) < 0 ||
 	    options_form(command, args, &ctl.form, why, sizeof(why)) < 0)
-		return usage_error(command, why);
+		return output_usage(&ctl, why);
 	ctl.json = ctl.form == CTL_FORM_JSON;
 	return command->run(&ctl, command, args);
 }
@@ -149,20 +164,18 @@ static int dispatch(int argc, char **argv, json_t *args)
 	int status;
 
 	if (options_parse(NULL, argc, argv, &index, args, why, sizeof(why)) < 0)
-		return usage_error(NULL, why);
+		return usage_error(NULL, args, why);
 	status = answer_at_once(NULL, args);
 	if (status >= 0)
 		return status;
-	if (index == argc) {
-		usage(stderr);
-		return CTL_USAGE;
-	}
+	if (index == argc)
+		return no_command(args);
 	command = ctl_command_named(argv[index]);
 	if (!command)
-		return unknown_command(argv[index]);
+		return unknown_command(argv[index], args);
 	index++;
 	if (options_parse(command->options, argc, argv, &index, args, why, sizeof(why)) < 0)
-		return usage_error(command, why);
+		return usage_error(command, args, why);
 	status = answer_at_once(command, args);
 	return status >= 0 ? status : run_command(command, args);
 }

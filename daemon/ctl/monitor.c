@@ -92,10 +92,8 @@ static int follow(const struct ctl *ctl, struct client *client)
 	while (status == CTL_YES) {
 		json_t *message;
 
-		if (client_wait(client, &message, why, sizeof(why)) < 0) {
-			fprintf(stderr, "secagreectl: %s\n", why);
-			return CTL_UNREACHABLE;
-		}
+		if (client_wait(client, &message, why, sizeof(why)) < 0)
+			return output_failure(ctl, CTL_UNREACHABLE, "unreachable", why);
 		status = print_message(ctl, message);
 		json_decref(message);
 	}

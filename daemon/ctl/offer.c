@@ -13,17 +13,17 @@
 
 #include "daemon/ctl/ctl.h"
 
-static int read_keys(const char *path, struct aka_keys *ret)
+static int read_keys(const struct ctl *ctl, const char *path, struct aka_keys *ret)
 {
-	char why[CTL_WHY_BYTES];
+	char why[CTL_WHY_BYTES], words[CTL_WHY_BYTES + 16];
 	int fd = STDIN_FILENO;
 	int r;
 
 	if (path) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0) {
-			fprintf(stderr, "secagreectl: %s: %s\n", path, strerror(errno));
-			return CTL_REFUSED;
+			snprintf(why, sizeof(why), "%.128s: %s", path, strerror(errno));
+			return output_failure(ctl, CTL_REFUSED, "bad_keys", why);
 		}
 	}
 	r = aka_keys_read(fd, ret, why, sizeof(why));
@@ -31,8 +31,8 @@ static int read_keys(const char *path, struct aka_keys *ret)
 		close(fd);
 	if (r == 0)
 		return CTL_YES;
-	fprintf(stderr, "secagreectl: keys: %s (bad_keys)\n", why);
-	return CTL_REFUSED;
+	snprintf(words, sizeof(words), "keys: %s", why);
+	return output_failure(ctl, CTL_REFUSED, "bad_keys", words);
 }
 
 static int add_key(json_t *params, const char *name, const uint8_t key[static KEYMAT_AKA_BYTES])
@@ -51,8 +51,7 @@ static int ask(const struct ctl *ctl, const struct ctl_command *command, json_t 
 {
 	if (add_key(params, "ck", keys->ck) < 0 || add_key(params, "ik", keys->ik) < 0) {
 		json_decref(params);
-		fputs("secagreectl: out of memory\n", stderr);
-		return CTL_REFUSED;
+		return output_no_memory(ctl);
 	}
 	return rpc_ask(ctl, command, params);
 }
@@ -60,7 +59,7 @@ static int ask(const struct ctl *ctl, const struct ctl_command *command, json_t 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
 	struct aka_keys keys;
-	int status = read_keys(options_text(args, "keys"), &keys);
+	int status = read_keys(ctl, options_text(args, "keys"), &keys);
 
 	if (status != CTL_YES)
 		return status;

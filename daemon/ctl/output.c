@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * JSON on standard output, and the errors of the commands that ask nobody.
+ * JSON on standard output, the errors of the commands that ask nobody, and whatever fails in this
+ * program: in words for people and, with -o json, as an object where the answer would have been.
  *
  * It goes past stdio: what is printed may hold keys, and stdio's buffer would keep a copy. The text
  * is made by the JSON library, which wipes what it frees (main.c). A line that could not be written
@@ -71,9 +72,23 @@ int output_text(json_t *string)
 	return r < 0 ? CTL_REFUSED : CTL_YES;
 }
 
+/* Arguments and names of files are any bytes; JSON is text. */
+static json_t *text_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char *copy = json ? NULL : strdup(text);
+
+	for (char *p = copy; p && *p; p++)
+		*p = (unsigned char)*p < 0x80 ? *p : '?';
+	if (copy)
+		json = json_string(copy);
+	wipe_free(copy);
+	return json;
+}
+
 json_t *output_error_json(const char *reason, const char *detail, long offset)
 {
-	json_t *error = json_pack("{s:s, s:s}", "reason", reason, "detail", detail);
+	json_t *error = json_pack("{s:s, s:o}", "reason", reason, "detail", text_json(detail));
 
 	if (offset >= 0 && json_object_set_new(error, "offset", json_integer(offset)) < 0) {
 		json_decref(error);
@@ -86,4 +101,28 @@ int output_error(const char *reason, const char *detail, long offset)
 {
 	return output_json(json_pack("{s:o}", "error", output_error_json(reason, detail, offset)),
 			   CTL_REFUSED);
+}
+
+int output_failure(const struct ctl *ctl, int status, const char *reason, const char *why)
+{
+	const char *name = ctl->command ? ctl->command->name : NULL;
+
+	fputs("secagreectl: ", stderr);
+	human_text(stderr, why);
+	fputs("\n", stderr);
+	if (status == CTL_USAGE)
+		fprintf(stderr, "Try secagreectl %s%s--help\n", name ? name : "", name ? " " : "");
+	if (!ctl->json)
+		return status;
+	return output_json(json_pack("{s:o}", "error", output_error_json(reason, why, -1)), status);
+}
+
+int output_usage(const struct ctl *ctl, const char *why)
+{
+	return output_failure(ctl, CTL_USAGE, "usage", why);
+}
+
+int output_no_memory(const struct ctl *ctl)
+{
+	return output_failure(ctl, CTL_REFUSED, "internal", "out of memory");
 }

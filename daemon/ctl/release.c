@@ -13,30 +13,24 @@
 
 #include "daemon/ctl/ctl.h"
 
-static int refuse(const char *why)
-{
-	fprintf(stderr, "secagreectl: %s\nTry secagreectl release --help\n", why);
-	return CTL_USAGE;
-}
-
 /* What was asked for makes sense together. */
-static int check_args(const json_t *args)
+static int check_args(const struct ctl *ctl, const json_t *args)
 {
 	const bool set = json_object_get(args, "set"), impi = json_object_get(args, "impi");
 	const bool ue = json_object_get(args, "ue"), all = json_object_get(args, "all");
 	const bool listener = json_object_get(args, "listener");
 
 	if (!set && !impi && !ue && !listener && !all)
-		return refuse("release what? Give a SET, --impi, --ue, --listener or --all");
+		return output_usage(ctl, "release what? Give a SET, --impi, --ue, --listener or --all");
 	if (set && (impi || ue || listener || all))
-		return refuse("a SET is one set: it does not go with --impi, --ue, --listener or "
+		return output_usage(ctl, "a SET is one set: it does not go with --impi, --ue, --listener or "
 			      "--all");
 	if (all && (impi || ue || listener))
-		return refuse("--all does not go with --impi, --ue or --listener");
+		return output_usage(ctl, "--all does not go with --impi, --ue or --listener");
 	if (impi && listener)
-		return refuse("--impi does not go with --listener");
+		return output_usage(ctl, "--impi does not go with --listener");
 	if (json_object_get(args, "impu") && !set && !impi)
-		return refuse("--impu goes with a SET or --impi");
+		return output_usage(ctl, "--impu goes with a SET or --impi");
 	return CTL_YES;
 }
 
@@ -62,18 +56,17 @@ static json_t *phones_of(const json_t *sets)
 	return phones;
 }
 
-static int confirm(const json_t *args, size_t sets, size_t phones)
+static int confirm(const struct ctl *ctl, const json_t *args, size_t sets, size_t phones)
 {
-	char answer[16] = "";
+	char answer[16] = "", why[CTL_WHY_BYTES];
 
 	if (json_object_get(args, "yes"))
 		return CTL_YES;
 	if (!isatty(STDIN_FILENO)) {
-		fprintf(stderr,
-			"secagreectl: this would release %zu sets of %zu phones; "
-			"say --yes if you mean it\n",
-			sets, phones);
-		return CTL_USAGE;
+		snprintf(why, sizeof(why),
+			 "this would release %zu sets of %zu phones; say --yes if you mean it", sets,
+			 phones);
+		return output_usage(ctl, why);
 	}
 	fprintf(stderr,
 		"Release %zu sets of %zu phones? They cannot be reached until they register "
@@ -82,6 +75,8 @@ static int confirm(const json_t *args, size_t sets, size_t phones)
 	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
 		return CTL_YES;
 	fputs("Nothing was released.\n", stderr);
+	if (ctl->json)
+		return output_json(json_pack("{s:i, s:i}", "sets", 0, "phones", 0), CTL_NO);
 	return CTL_NO;
 }
 
@@ -121,12 +116,10 @@ static int release_listed(const struct ctl *ctl, struct client *client, const js
 	size_t released = 0;
 	int status = CTL_YES;
 
-	if (!phones) {
-		fputs("secagreectl: out of memory\n", stderr);
-		return CTL_REFUSED;
-	}
+	if (!phones)
+		return output_no_memory(ctl);
 	if (count)
-		status = confirm(args, json_array_size(sets), count);
+		status = confirm(ctl, args, json_array_size(sets), count);
 	if (status == CTL_YES)
 		status = release_phones(ctl, client, phones, json_object_get(args, "linger"),
 					&released);
@@ -159,7 +152,7 @@ static int release_many(const struct ctl *ctl, const json_t *args)
 
 static int run(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
 {
-	const int status = check_args(args);
+	const int status = check_args(ctl, args);
 
 	if (status != CTL_YES)
 		return status;

@@ -4,7 +4,7 @@
  * means, and how an error of the daemon looks to a person.
  *
  * Errors go to standard error in words; with --json their object goes to standard output as well,
- * so that a program reads one stream.
+ * so that a program reads one stream. That there is no answer is such an error.
  */
 #include <errno.h>
 #include <string.h>
@@ -86,10 +86,9 @@ int rpc_open(const struct ctl *ctl, struct client *ret)
 
 	if (r == 0)
 		return CTL_YES;
-	fputs("secagreectl: ", stderr);
-	human_text(stderr, why);
-	fputs("\n", stderr);
-	return r == -ENAMETOOLONG ? CTL_USAGE : CTL_UNREACHABLE;
+	if (r == -ENAMETOOLONG)
+		return output_usage(ctl, why);
+	return output_failure(ctl, CTL_UNREACHABLE, "unreachable", why);
 }
 
 /* @silent: a reason that is no more than CTL_NO, or NULL. */
@@ -116,10 +115,10 @@ int rpc_try_on(const struct ctl *ctl, struct client *client, const char *method,
 
 	r = client_call(client, method, params, &reply, why, sizeof(why));
 	json_decref(params);
-	if (r < 0) {
-		fprintf(stderr, "secagreectl: %s\n", why);
-		return r == -EILSEQ ? CTL_USAGE : CTL_UNREACHABLE;
-	}
+	if (r == -EILSEQ)
+		return output_usage(ctl, why);
+	if (r < 0)
+		return output_failure(ctl, CTL_UNREACHABLE, "unreachable", why);
 	status = judge(ctl, reply, silent, ret_result);
 	json_decref(reply);
 	return status;

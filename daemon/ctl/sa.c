@@ -62,10 +62,7 @@ static int run_route(const struct ctl *ctl, const struct ctl_command *command, c
 	if (json_object_get(args, "set") || json_object_get(args, "impi") ||
 	    (json_object_get(args, "ue") && json_object_get(args, "ue_port")))
 		return rpc_run(ctl, command, args);
-	fputs("secagreectl: route to whom? Give a SET, --impi, or --ue and --ue-port\n"
-	      "Try secagreectl route --help\n",
-	      stderr);
-	return CTL_USAGE;
+	return output_usage(ctl, "route to whom? Give a SET, --impi, or --ue and --ue-port");
 }
 
 const struct ctl_command ctl_route = {

@@ -28,9 +28,8 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	struct config_listener listener;
 	int status;
 
-	(void)ctl;
 	(void)command;
-	status = listener_read(args, &listener);
+	status = listener_read(ctl, args, &listener);
 	if (status != CTL_YES)
 		return status;
 	status = input_agreement(true, &agreement);

@@ -211,12 +211,8 @@ static int print_once(const struct ctl *ctl, struct top *top, unsigned interval_
 	json_t *frame;
 
 	if (top_look(top) < 0 || (nanosleep(&interval, NULL) < 0 && errno != EINTR) ||
-	    top_look(top) < 0) {
-		fputs("secagreectl: ", stderr);
-		human_text(stderr, top->why);
-		fputs("\n", stderr);
-		return CTL_UNREACHABLE;
-	}
+	    top_look(top) < 0)
+		return output_failure(ctl, CTL_UNREACHABLE, "unreachable", top->why);
 	frame = top_frame(top);
 	if (ctl->json || !frame)
 		return output_json(frame, CTL_YES);
@@ -235,8 +231,8 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 
 	(void)command;
 	if (interval_s < 1 || interval_s > MAX_INTERVAL) {
-		fprintf(stderr, "secagreectl: --interval wants 1 to %d seconds\n", MAX_INTERVAL);
-		status = CTL_USAGE;
+		snprintf(top.why, sizeof(top.why), "--interval wants 1 to %d seconds", MAX_INTERVAL);
+		status = output_usage(ctl, top.why);
 	} else if (ctl->json || json_object_get(args, "once") || !is_screen()) {
 		status = print_once(ctl, &top, (unsigned)interval_s);
 	} else {

@@ -828,7 +828,7 @@ def usage_errors():
     for args, words in (
             (("parsee",), 'there is no command "parsee"; did you mean parse?'),
             (("lst",), "did you mean list?"), (("stat",), "did you mean status or stats?"),
-            (("quite-another",), "secagreectl --help lists them"),
+            (("quite-another",), 'no command "quite-another"\nTry secagreectl --help\n'),
             (("list", "--impl", "x"), "there is no option --impl; did you mean --impi?"),
             (("list", "--sock", "x"), "there is no option --sock; did you mean --socket?"),
             (("list", "--quite-another"), "there is no option --quite-another\n"),
@@ -851,6 +851,29 @@ def usage_errors():
         T.ok(r.exit == 2 and words in r.err, "usage: %s says what is wrong" % (args,), r)
     r = Run("\x1b[31m")
     T.ok(r.exit == 2 and "\x1b" not in r.err, "usage: no control character in an error", r)
+
+
+def usage_json():
+    """Where JSON is wanted, a mistake is an object on standard output, too."""
+    for args, words in (
+            ((), "COMMAND is missing"), (("lst",), "did you mean list?"),
+            (("--x", "list"), "no option --x"), (("list", "--limit", "x"), "--limit wants"),
+            (("list", "--state", b"\xff"), "--state wants"), (("show",), "SET is missing"),
+            (("route",), "route to whom?"), (("release",), "release what?"),
+            (("top", "--interval", "0"), "--interval wants 1 to 3600 seconds"),
+            (("call", "sa.list", "{"), "not a JSON object"),
+            (("call", "sa.offer", '{"ck":"%s"}' % CK), "keys are not for the command line"),
+            (("select", "--listener", "l"), "--listener wants --config"),
+            (("decide",), "one of --protected"), (("status", "x"), "one argument too many"),
+            (("--socket", "/" + "x" * 120, "status"), "path is too long")):
+        for option in (("-o", "json"), ("--json",)):
+            r = Run(*option, *args)
+            error = (r.json or {}).get("error", {})
+            T.ok(r.exit == 2 and list(error) == ["reason", "detail"] and
+                 error["reason"] == "usage" and words in error["detail"] and words in r.err and
+                 CK not in str(r), "usage: %s %s" % (option, ascii(args)[:60]), r)
+    r = Run("list", "--limit", "x", "--json")
+    T.ok(r.exit == 2 and r.out == b"", "usage: a mistake before the option is told in words", r)
 
 
 def waits_for_input():
@@ -889,7 +912,7 @@ def main():
                  garbage, select_default, select_refusals, select_config, compare_pairs,
                  compare_bad, decide_rows, decide_rules, decide_headers, decide_sent,
                  decide_config, decide_policies, decide_bad, keys_vectors, keys_bad, usage_errors,
-                 waits_for_input, usage_help):
+                 usage_json, waits_for_input, usage_help):
         T.part(part)
     return T.done()
 

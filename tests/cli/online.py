@@ -526,6 +526,43 @@ secagreectl: the lists differ (verify_mismatch)
         r, _ = ask(answer, "status")
         T.ok(r.exit == 4 and r.out == b"" and r.err.startswith("secagreectl: "),
              "not an answer: %s: exit 4" % name, r)
+        for command in (("status",), ("list",), ("monitor",), ("explain", "x"), ("top",),
+                        ("call", "x.y"), ("release", "--all"), ("audit",), ("export-keys",)):
+            r, _ = ask(answer, "-o", "json", *command)
+            failed(r, 4, "unreachable", "not an answer: %s: %s" % (name, command[0]))
+
+
+def failed(r, status, reason, name):
+    error = (r.json or {}).get("error", {})
+    T.ok(r.exit == status and list(error) == ["reason", "detail"] and error["reason"] == reason and
+         "secagreectl: " + error["detail"] in r.err, name + ": an object with -o json", r)
+
+
+def no_answer_as_json():
+    with tempfile.TemporaryDirectory() as where:
+        for path in (os.path.join(where, "s"), os.path.join(where.encode(), b"\xff")):
+            for args in (("list",), ("status",), ("show", SET), ("monitor",), ("top",), ("audit",),
+                         ("explain", "x"), ("release", "--all"), ("call", "x.y"), ("reload",)):
+                r = Run("--socket", path, "-o", "json", *args)
+                T.ok(r.exit == 4 and r.json and list(r.json["error"]) == ["reason", "detail"] and
+                     r.json["error"]["reason"] == "unreachable" and
+                     "cannot reach secagreed at" in r.json["error"]["detail"] and r.err,
+                     "no daemon: %s: an object with -o json" % args[0], r)
+    keys = ("--json", "offer", "--impi", "a", "--ue", "192.0.2.7", "--security-client", "c")
+    failed(Run(*keys, stdin="ck=" + CK), 1, "bad_keys", "offer: half the keys")
+    failed(Run(*keys, "--keys", "/none"), 1, "bad_keys", "offer: no such file of keys")
+    r, _ = ask({"result": {"pid": os.getpid(), "listeners": []}}, "--json", "audit")
+    failed(r, 1, "internal", "audit: a daemon elsewhere")
+    r, _ = ask({"result": {"sets": 7}}, "--json", "list")
+    failed(r, 1, "internal", "list: no list")
+    with Daemon({"result": {}}) as daemon:
+        failed(Run("--socket", daemon.path, "--json", "call", b"\xff"), 2, "usage",
+               "an argument that is not UTF-8")
+    r, _ = ask(b'{"jsonrpc":"2.0","id":1,"result":{}}\n{"method":"event","params":{"n":1}}\n',
+               "--json", "monitor")
+    lines = [json.loads(line) for line in r.out.splitlines()]
+    T.ok(r.exit == 4 and lines[0] == {"n": 1} and lines[1]["error"]["reason"] == "unreachable" and
+         len(lines) == 2, "monitor --json: that the daemon goes is the last line", r)
 
 
 def unreachable():
@@ -542,7 +579,7 @@ def unreachable():
                  "nobody listens: exit 4", r)
         denied(path, words)
     r = Run("offer", "--impi", "a", "--ue", "192.0.2.7", "--security-client", "c", stdin="ck=" + CK)
-    T.ok(r.exit == 1 and "bad_keys" in r.err and CK not in r.err, "offer: half the keys", r)
+    T.ok(r.exit == 1 and "keys: no line ik=HEX" in r.err and CK not in r.err, "offer: half the keys", r)
     r = Run("offer", "--impi", "a", "--ue", "192.0.2.7", "--security-client", "c", "--keys", "/none")
     T.ok(r.exit == 1 and "/none" in r.err, "offer: no such file of keys", r)
     with Daemon({"result": {}}) as daemon:
@@ -578,7 +615,7 @@ def denied(path, words):
 def main():
     for part in (requests, check, audit, export, lists, forms, colours, slow, pages, bulk_release,
                  bulk_release_asks, bulk_release_shows_how_far_it_is, release_mistakes, show,
-                 explain, other_answers, errors, unreachable):
+                 explain, other_answers, errors, no_answer_as_json, unreachable):
         T.part(part)
     return T.done()
 
