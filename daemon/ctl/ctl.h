@@ -269,6 +269,12 @@ const json_t *human_member(const json_t *object, const char *path);
  * CTL_YES; any other status: the error has been printed. */
 int list_read(const struct ctl *ctl, struct client *client, json_t *params, json_t **ret);
 
+/* ---- keys.c ---- */
+
+/* The word number @i that a value called @metavar may be: "ALG", "EALG" or "PROT"; NULL behind the
+ * last, and for all others. */
+const char *keys_word(const char *metavar, size_t i);
+
 /* ---- monitor.c ---- */
 
 /* An event of event.list in one line. */

@@ -13,25 +13,82 @@
 
 #include "daemon/ctl/ctl.h"
 #include "daemon/plan.h"
+#include "proto/text.h"
 
-/* NULL, or why the arguments name no combination. */
-static const char *suite_of(const json_t *args, struct ipsec_suite *ret)
+const char *keys_word(const char *metavar, size_t i)
 {
+	if (strcmp(metavar, "ALG") == 0)
+		return i < IPSEC_ALG_UNKNOWN ? ipsec_alg_name((enum ipsec_alg)i) : NULL;
+	if (strcmp(metavar, "EALG") == 0)
+		return i < IPSEC_EALG_UNKNOWN ? ipsec_ealg_name((enum ipsec_ealg)i) : NULL;
+	if (strcmp(metavar, "PROT") == 0)
+		return i < IPSEC_PROT_UNKNOWN ? ipsec_prot_name((enum ipsec_prot)i) : NULL;
+	return NULL;
+}
+
+/* The options that mean @given, when it is the word of the other option, or a combination as
+ * secagreed.conf(5) writes it: aes-gcm, hmac-sha-1-96/aes-cbc. */
+static void say_meant(struct text_out *out, const char *given)
+{
+	const char *slash = strchr(given, '/');
+	const struct span alg_text = {given, slash ? (size_t)(slash - given) : strlen(given)};
+	const enum ipsec_ealg ealg = ipsec_ealg_of(span_of(slash ? slash + 1 : given));
+	enum ipsec_alg alg = ipsec_alg_of(alg_text);
+
+	if (!slash && ealg == IPSEC_EALG_AES_GCM)
+		alg = IPSEC_ALG_NULL;
+	else if (!slash && ealg != IPSEC_EALG_UNKNOWN)
+		alg = IPSEC_ALG_HMAC_SHA_1_96;
+	if (alg == IPSEC_ALG_UNKNOWN || (slash && ealg == IPSEC_EALG_UNKNOWN))
+		return;
+	text_out_printf(out, "; did you mean --alg %s", ipsec_alg_name(alg));
+	if (ealg != IPSEC_EALG_UNKNOWN)
+		text_out_printf(out, " --ealg %s", ipsec_ealg_name(ealg));
+	text_out(out, "?");
+}
+
+/* @given is no word of @option. Returns @why. */
+static const char *unknown(const struct ctl_option *option, const char *given,
+			   char why[static CTL_WHY_BYTES])
+{
+	struct text_out out;
+	const char *word;
+
+	text_out_init(&out, why, CTL_WHY_BYTES);
+	text_out_printf(&out, "\"%.40s\" is no %s, which is one of", given, option->name);
+	for (size_t i = 0; (word = keys_word(option->metavar, i)); i++)
+		text_out_printf(&out, "%s %s", i ? "," : "", word);
+	say_meant(&out, given);
+	return why;
+}
+
+static const struct ctl_option options[] = {
+	{"alg", CTL_TEXT, CTL_LOCAL | CTL_REQUIRED, "ALG", "integrity algorithm"},
+	{"ealg", CTL_TEXT, CTL_LOCAL, "EALG", "encryption algorithm (default: null)"},
+	{"prot", CTL_TEXT, CTL_LOCAL, "PROT", "esp or ah (default: esp)"},
+	{0},
+};
+
+/* NULL, or why the arguments name no combination; that may be in @why. */
+static const char *suite_of(const json_t *args, struct ipsec_suite *ret,
+			    char why[static CTL_WHY_BYTES])
+{
+	const char *alg = options_text(args, "alg");
 	const char *ealg = options_text(args, "ealg");
 	const char *prot = options_text(args, "prot");
 
 	*ret = (struct ipsec_suite){
-		.alg = ipsec_alg_of(span_of(options_text(args, "alg"))),
+		.alg = ipsec_alg_of(span_of(alg)),
 		.ealg = ealg ? ipsec_ealg_of(span_of(ealg)) : IPSEC_EALG_NULL,
 		.prot = prot ? ipsec_prot_of(span_of(prot)) : IPSEC_PROT_ESP,
 		.mod = IPSEC_MOD_TRANS,
 	};
 	if (ret->alg == IPSEC_ALG_UNKNOWN)
-		return "no such alg: hmac-md5-96, hmac-sha-1-96, aes-gmac or null";
+		return unknown(&options[0], alg, why);
 	if (ret->ealg == IPSEC_EALG_UNKNOWN)
-		return "no such ealg: null, des-ede3-cbc, aes-cbc or aes-gcm";
+		return unknown(&options[1], ealg, why);
 	if (ret->prot == IPSEC_PROT_UNKNOWN)
-		return "no such prot: esp or ah";
+		return unknown(&options[2], prot, why);
 	return ipsec_suite_fault(ret);
 }
 
@@ -89,7 +146,7 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	struct ipsec_suite suite;
 	struct aka_keys aka;
 	char why[CTL_WHY_BYTES];
-	const char *fault = suite_of(args, &suite);
+	const char *fault = suite_of(args, &suite, why);
 	int status;
 
 	(void)ctl;
@@ -102,13 +159,6 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 	aka_keys_wipe(&aka);
 	return status;
 }
-
-static const struct ctl_option options[] = {
-	{"alg", CTL_TEXT, CTL_LOCAL | CTL_REQUIRED, "ALG", "integrity algorithm"},
-	{"ealg", CTL_TEXT, CTL_LOCAL, "EALG", "encryption algorithm (default: null)"},
-	{"prot", CTL_TEXT, CTL_LOCAL, "PROT", "esp or ah (default: esp)"},
-	{0},
-};
 
 const struct ctl_command ctl_keys = {
 	.name = "keys",

@@ -571,6 +571,20 @@ def keys_bad():
         r = Run("keys", *args, stdin=LINES)
         T.ok(r.exit == 1 and r.json and list(r.json["error"]) == ["reason", "detail"] and
              r.json["error"]["reason"] == "bad_algorithm", "keys: refused: " + ascii(args), r)
+    for args, words in (
+            (("--alg", "aes-gcm"), '"aes-gcm" is no alg, which is one of hmac-md5-96, hmac-sha-1-96, '
+             'aes-gmac, null; did you mean --alg null --ealg aes-gcm?'),
+            (("--alg", "AES-CBC"), "mean --alg hmac-sha-1-96 --ealg aes-cbc?"),
+            (("--alg", "hmac-md5-96/aes-cbc"), "mean --alg hmac-md5-96 --ealg aes-cbc?"),
+            (("--alg", "hmac-sha-1-96/x"), "aes-gmac, null"), (("--alg", "x/aes-cbc"), "gmac, null"),
+            (("--alg", "x" * 999), '"%s" is no alg' % ("x" * 40)),
+            (("--alg", "null", "--ealg", "aes-gmac"), '"aes-gmac" is no ealg, which is one of null, '
+             'des-ede3-cbc, aes-cbc, aes-gcm; did you mean --alg aes-gmac?'),
+            (("--alg", "null", "--prot", "udp"), '"udp" is no prot, which is one of esp, ah')):
+        r = Run("keys", *args, stdin=LINES)
+        detail = r.json["error"]["detail"]
+        T.ok(r.exit == 1 and words in detail and (("mean" in words) == ("mean" in detail)),
+             "keys: what was meant: " + ascii(args)[:60], r)
     for name, text, words in BAD_KEYS:
         r = Run("keys", "--alg", "hmac-sha-1-96", stdin=text)
         T.ok(r.exit == 1 and r.json and r.json["error"]["reason"] == "bad_keys" and
