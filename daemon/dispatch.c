@@ -192,13 +192,15 @@ bool dispatch(struct daemon *d, const char *method, const struct json_node *para
 {
 	static const struct json_node NONE = {.kind = NODE_OBJECT};
 	const struct command *command = command_find(method);
+	char shown[NAME_SHOWN_BYTES];
 
 	if (!params)
 		params = &NONE;
 	if (!command) {
 		d->faults[CALL_NO_METHOD]++;
-		dispatch_fault(fault, DISPATCH_METHOD_NOT_FOUND,
-			       "no such method; daemon.methods lists them");
+		fault->code = DISPATCH_METHOD_NOT_FOUND;
+		snprintf(fault->why, sizeof(fault->why),
+			 "no such method%s; daemon.methods lists them", name_shown(method, shown));
 		return false;
 	}
 	if (!may(d, command, &fault->refusal))

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define KEY_BYTES      16
+#define KEY_DIGITS     (2 * KEY_BYTES)
 #define SET_ID_BYTES   8
 
 #define MAX_MESSAGE_BYTES 65535
@@ -208,6 +209,21 @@ const char *param_type_name(enum param_type type)
 	return "?";
 }
 
+const char *name_shown(const char *name, char buf[static NAME_SHOWN_BYTES])
+{
+	const size_t n = strlen(name);
+
+	buf[0] = '\0';
+	if (!n || n >= KEY_DIGITS)
+		return buf;
+	snprintf(buf, NAME_SHOWN_BYTES, " \"%s\"", name);
+	for (char *c = buf + 2; c < buf + 2 + n; c++) {
+		if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
+			*c = '?';
+	}
+	return buf;
+}
+
 static const struct param *find(const struct param *params, const char *name)
 {
 	for (; params->name; params++) {
@@ -221,13 +237,15 @@ int params_check(const struct param *params, const struct json_node *object, cha
 		 size_t why_cap)
 {
 	const struct json_node *value;
+	char shown[NAME_SHOWN_BYTES];
 
 	for (value = json_first(object); value; value = json_next(value)) {
 		const struct param *param = find(params, value->name);
 
 		if (!param) {
-			snprintf(ret_why, why_cap, "unknown parameter; daemon.methods lists those "
-						   "that there are");
+			snprintf(ret_why, why_cap,
+				 "unknown parameter%s; daemon.methods lists those that there are",
+				 name_shown(value->name, shown));
 			return -EINVAL;
 		}
 		if (!is_right(value, param)) {

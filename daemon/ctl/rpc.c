@@ -66,6 +66,13 @@ static void print_kernel(const json_t *kernel)
 	fputs("\n", stderr);
 }
 
+/* The daemon's sentence speaks of its method. */
+static void print_advice(const char *reason)
+{
+	if (reason && (strcmp(reason, "unknown_method") == 0 || strcmp(reason, "bad_params") == 0))
+		fputs("Try secagreectl methods\n", stderr);
+}
+
 static int report(const struct ctl *ctl, json_t *error)
 {
 	const json_t *data = json_object_get(error, "data");
@@ -74,6 +81,7 @@ static int report(const struct ctl *ctl, json_t *error)
 	print_kernel(json_object_get(data, "kernel"));
 	print_member("verdict on the message", json_object_get(data, "verdict"));
 	print_sip(json_object_get(data, "sip"));
+	print_advice(options_text(data, "reason"));
 	if (!ctl->json)
 		return CTL_REFUSED;
 	return output_json(json_pack("{s:O}", "error", error), CTL_REFUSED);

@@ -417,8 +417,18 @@ def second():
         T.equal(curl(daemon, "http://x/healthz")[1], 200, "over HTTP, too")
 
 
+def names():
+    """What a request has that there is not is named to whoever typed it."""
+    with Daemon() as daemon:
+        for args, words in ((("sa.list", '{"limt":1}'), 'unknown parameter "limt"'),
+                            (("sa.lst",), 'no such method "sa.lst"')):
+            r = Run("--socket", daemon.control, "call", *args)
+            T.ok(r.exit == 1 and words in r.err and r.err.endswith("\nTry secagreectl methods\n"),
+                 f"call: {words}", r)
+
+
 def main():
-    for part in (resp, garbage, redis, http, same_answers, events, monitor, second):
+    for part in (resp, garbage, redis, http, same_answers, names, events, monitor, second):
         T.part(part)
     return T.done()
 

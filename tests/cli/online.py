@@ -520,6 +520,11 @@ secagreectl: the lists differ (verify_mismatch)
     T.equal((r.exit, r.json), (1, {"error": error}), "the same with --json")
     r, _ = ask({"error": {"code": -32601, "message": "no such method"}}, "call", "x.y")
     T.equal((r.exit, r.err), (1, "secagreectl: no such method\n"), "an error without a reason")
+    for reason in ("unknown_method", "bad_params"):
+        r, _ = ask({"error": {"code": -32601, "message": "no", "data": {"reason": reason}}},
+                   "call", "x.y")
+        T.equal((r.exit, r.err), (1, "secagreectl: no (%s)\nTry secagreectl methods\n" % reason),
+                "%s: where they are listed" % reason)
     for name, answer in (("garbage", b"HTTP/1.1 200 OK\r\n"), ("no result", {"x": 1}),
                          ("another id", b'{"jsonrpc":"2.0","id":77,"result":{}}\n'),
                          ("a list", b"[1]\n"), ("no answer", b"")):

@@ -98,13 +98,38 @@ static void assert_takes_of_kinds(const char *name, const char *first, const cha
 
 /* ---- the object ---- */
 
-static void unknown_names_are_refused_without_being_repeated(void **state)
+#define NAME_31 "abcdefghijabcdefghijabcdefghijk"
+
+static void assert_unknown(const char *object, const char *told)
+{
+	char sentence[160];
+
+	snprintf(sentence, sizeof(sentence),
+		 "unknown parameter%s; daemon.methods lists those that there are", told);
+	assert_int_equal(check(ALL, object), -EINVAL);
+	assert_string_equal(why, sentence);
+}
+
+static void an_unknown_name_is_told_but_no_value(void **state)
 {
 	(void)state;
-	assert_int_equal(check(ALL, "{\"secret\":1}"), -EINVAL);
-	assert_null(strstr(why, "secret"));
-	assert_non_null(strstr(why, "unknown parameter"));
-	assert_int_equal(check(ALL, "{\"Text\":\"x\"}"), -EINVAL);
+	assert_unknown("{\"limt\":\"secret\"}", " \"limt\"");
+	assert_unknown("{\"Text\":\"x\"}", " \"Text\"");
+	assert_unknown("{\"" NAME_31 "\":1}", " \"" NAME_31 "\"");
+}
+
+static void an_unknown_name_is_told_as_plain_text(void **state)
+{
+	(void)state;
+	assert_unknown("{\"a\\\"b\\\\c\\n\\u001b[m\\u00e4\":1}", " \"a?b?c??[m??\"");
+	assert_unknown("{\"\":1}", "");
+}
+
+static void an_unknown_name_that_may_be_a_key_is_not_told(void **state)
+{
+	(void)state;
+	assert_unknown("{\"" NAME_31 "l\":1}", "");
+	assert_unknown("{\"00112233445566778899aabbccddeeff\":1}", "");
 }
 
 static void what_is_required_must_be_there(void **state)
@@ -370,7 +395,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, stop)
 	static const struct CMUnitTest tests[] = {
-		TEST(unknown_names_are_refused_without_being_repeated),
+		TEST(an_unknown_name_is_told_but_no_value),
+		TEST(an_unknown_name_is_told_as_plain_text),
+		TEST(an_unknown_name_that_may_be_a_key_is_not_told),
 		TEST(what_is_required_must_be_there),
 		TEST(what_is_absent_has_a_neutral_value),
 		TEST(texts),

@@ -266,6 +266,22 @@ static void an_unknown_method_is_said(void **state)
 		call_refused(METHODS[i], "{}", -32601, "unknown_method");
 }
 
+static void assert_no_method(const char *method, const char *sentence)
+{
+	call_refused(method, "{}", -32601, "unknown_method");
+	assert_string_equal(text_of(json_object_get(last, "error"), "message"), sentence);
+}
+
+static void an_unknown_method_is_named_unless_it_may_be_a_key(void **state)
+{
+	(void)state;
+	assert_no_method("sa.lst", "no such method \"sa.lst\"; daemon.methods lists them");
+	assert_no_method("\\u001b\\\"", "no such method \"??\"; daemon.methods lists them");
+	assert_no_method("", "no such method; daemon.methods lists them");
+	assert_no_method("00112233445566778899aabbccddeeff",
+			 "no such method; daemon.methods lists them");
+}
+
 static void params_are_an_object(void **state)
 {
 	(void)state;
@@ -1480,6 +1496,7 @@ int main(void)
 		TEST(what_is_no_request_is_an_invalid_request),
 		TEST(an_id_comes_back_as_it_was),
 		TEST(an_unknown_method_is_said),
+		TEST(an_unknown_method_is_named_unless_it_may_be_a_key),
 		TEST(params_are_an_object),
 		TEST(a_notification_is_done_and_not_answered),
 		TEST(a_batch_is_answered_in_order_without_its_notifications),
