@@ -51,7 +51,7 @@ secagreed_SRC    := $(DAEMON) $(JSON) $(PROTO) $(XFRM)
 secagreed_PKG    := libmnl libcrypto libevent_core libconfuse liblz4 libcap-ng libseccomp
 secagreed_LIBS   := -losipparser2 -llmdb
 secagreectl_SRC  := $(CTL) $(JSON) $(PROTO) $(addprefix daemon/,agreement_json.c config.c decide_json.c \
-	hash.c lines.c machine.c plan.c probe.c refusal.c security_server.c sip_agree.c wipe.c) $(XFRM)
+	hash.c lines.c machine.c plan.c probe.c quote.c refusal.c security_server.c sip_agree.c wipe.c) $(XFRM)
 secagreectl_PKG  := libcrypto jansson libconfuse libmnl libcap-ng libnl-3.0
 secagreectl_LIBS := -losipparser2
 secagree-ue_SRC  := $(UE) $(addprefix proto/,choose.c server_list.c sec_build.c ipsec3gpp.c \

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Values may be a phone's or a stranger's words. A line is made so that they end neither it nor
- * their own place in it: what is not plain stands in quotation marks, with everything escaped that
- * is no printing ASCII; a long value is cut, and what has no room is left out whole and told. So a
- * line can be read back without doubt, and the pairs of the daemon cannot be forged in it.
+ * their own place in it (quote.h); a long value is cut, and what has no room is left out whole and
+ * told. So a line can be read back without doubt, and the pairs of the daemon cannot be forged in it.
  *
  * An identity that is to be hidden becomes its SipHash under the secret key of hash.h, which is drawn
  * at random, stays through restarts of the daemon and ends with the machine's next start. A hash
@@ -14,6 +13,7 @@
 #include "daemon/hash.h"
 #include "daemon/log.h"
 #include "daemon/log_limit.h"
+#include "daemon/quote.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,57 +33,6 @@ static bool hash_identities;
 
 /* ---- texts ---- */
 
-/* How a byte stands in a value. */
-enum byte_kind {
-	BYTE_ESCAPED, /* and the value in quotation marks */
-	BYTE_QUOTED,  /* as it is, the value in quotation marks */
-	BYTE_PLAIN,
-};
-
-static const enum byte_kind kinds[UINT8_MAX + 1] = {
-	[' '] = BYTE_QUOTED,       ['='] = BYTE_QUOTED,        ['!'] = BYTE_PLAIN,
-	['#' ... '<'] = BYTE_PLAIN, ['>' ... '['] = BYTE_PLAIN, [']' ... '~'] = BYTE_PLAIN,
-};
-
-static size_t run_of(enum byte_kind kind, const char *text)
-{
-	size_t n = 0;
-
-	while (n < VALUE_MAX_BYTES && kinds[(unsigned char)text[n]] >= kind)
-		n++;
-	return n;
-}
-
-static size_t escape(unsigned char c, char *ret)
-{
-	if (c < ' ' || c > '~')
-		return (size_t)sprintf(ret, "\\x%02x", c);
-	ret[0] = '\\';
-	ret[1] = (char)c;
-	return 2;
-}
-
-/* "..." behind the closing mark: there is more. */
-static void quote(const char *text, char ret[static 4 * VALUE_MAX_BYTES + 8])
-{
-	const char *end = text + strnlen(text, VALUE_MAX_BYTES);
-	char *to = ret;
-
-	*to++ = '"';
-	while (text < end) {
-		size_t n = run_of(BYTE_QUOTED, text);
-
-		if (n > (size_t)(end - text))
-			n = (size_t)(end - text);
-		to = mempcpy(to, text, n);
-		text += n;
-		if (text < end)
-			to += escape((unsigned char)*text++, to);
-	}
-	*to++ = '"';
-	memcpy(to, *text ? "..." : "", *text ? sizeof("...") : 1);
-}
-
 static void put(struct line *line, const char *text, size_t n)
 {
 	memcpy(line->text + line->n, text, n);
@@ -95,15 +44,10 @@ static bool put_pair(struct line *line, const char *name, const char *value)
 {
 	const size_t room = sizeof(line->text) - sizeof(CUT) - line->n;
 	const size_t name_n = strlen(name);
-	char quoted[4 * VALUE_MAX_BYTES + 8];
+	char buf[QUOTE_BYTES(VALUE_MAX_BYTES)];
 	size_t value_n;
 
-	value_n = run_of(BYTE_PLAIN, value);
-	if (!value_n || value[value_n]) {
-		quote(value, quoted);
-		value = quoted;
-		value_n = strlen(value);
-	}
+	value = quote_value(value, VALUE_MAX_BYTES, buf, &value_n);
 	if (name_n + value_n + 2 > room)
 		return false;
 	put(line, " ", 1);

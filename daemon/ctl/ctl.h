@@ -280,6 +280,9 @@ const char *keys_word(const char *metavar, size_t i);
 /* An event of event.list in one line. */
 void monitor_print(FILE *f, json_t *event);
 
+/* " key=value" of it, as in the log. */
+void monitor_print_field(FILE *f, const char *key, const json_t *value);
+
 /* ---- tsv.c: the same for scripts ---- */
 
 /* Only the keys of @columns count. */

@@ -134,8 +134,7 @@ static void print_unknown(json_t *event)
 	json_object_foreach (event, key, value) {
 		if (!strcmp(key, "seq") || !strcmp(key, "time_ms") || !strcmp(key, "event"))
 			continue;
-		printf(" %s=", key);
-		print_field(value);
+		monitor_print_field(stdout, key, value);
 	}
 	putchar('\n');
 }

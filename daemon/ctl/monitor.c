@@ -6,12 +6,14 @@
  * says how many. With --since the first lines are what is remembered from before; a number above
  * the daemon's own is from an earlier run of it, and gives all that is remembered.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 
 #include "daemon/ctl/ctl.h"
+#include "daemon/quote.h"
 
 static void print_time(FILE *f, json_int_t ms)
 {
@@ -30,17 +32,25 @@ static bool is_of_the_head(const char *key)
 	       !strcmp(key, "level");
 }
 
-static void print_field(FILE *f, const char *key, const json_t *value)
+static void print_text(FILE *f, const char *text)
 {
-	const char *text = json_string_value(value);
-	const bool quoted = text && (!text[0] || strpbrk(text, " =\""));
+	const size_t n = strlen(text);
+	char *buf = malloc(QUOTE_BYTES(n));
+	size_t shown;
 
-	fprintf(f, " %s=%s", key, quoted ? "\"" : "");
-	if (text)
-		human_text(f, text);
+	fputs(buf ? quote_value(text, n, buf, &shown) : "?", f);
+	free(buf);
+}
+
+void monitor_print_field(FILE *f, const char *key, const json_t *value)
+{
+	fputs(" ", f);
+	human_text(f, key);
+	fputs("=", f);
+	if (json_is_string(value))
+		print_text(f, json_string_value(value));
 	else
 		fprintf(f, "%lld", (long long)json_integer_value(value));
-	fputs(quoted ? "\"" : "", f);
 }
 
 void monitor_print(FILE *f, json_t *event)
@@ -58,7 +68,7 @@ void monitor_print(FILE *f, json_t *event)
 	human_text(f, json_string_value(json_object_get(event, "event")));
 	json_object_foreach(event, key, value) {
 		if (!is_of_the_head(key))
-			print_field(f, key, value);
+			monitor_print_field(f, key, value);
 	}
 	fputs("\n", f);
 }

@@ -537,6 +537,18 @@ secagreectl: the lists differ (verify_mismatch)
             failed(r, 4, "unreachable", "not an answer: %s: %s" % (name, command[0]))
 
 
+def monitor_line():
+    """Values as in the log: whatever they are, they can be read back."""
+    event = {"seq": 7, "time_ms": 1234567890123, "event": "refused", "level": "notice",
+             "set": SET, "none": "", "why": '"set" is a\\ set\'s id=\x1b\n', "impi": "Zo\u00eb", "port": 5,
+             "ke\x1by": "x" * 700, "long": " " * 700}
+    line = json.dumps({"method": "event", "params": event}).encode()
+    r, _ = ask(b'{"jsonrpc":"2.0","id":1,"result":{}}\n' + line + b"\n", "monitor")
+    T.equal(r.out.decode(), "2009-02-13T23:31:30.123Z 7 notice refused set=" + SET + ' none="" why="'
+            '\\"set\\" is a\\\\ set\'s id=\\x1b\\x0a" impi="Zo\\xc3\\xab" port=5 ke?y=' + "x" * 700 +
+            ' long="' + " " * 700 + '"\n', "monitor: values are quoted as in the log")
+
+
 def failed(r, status, reason, name):
     error = (r.json or {}).get("error", {})
     T.ok(r.exit == status and list(error) == ["reason", "detail"] and error["reason"] == reason and
@@ -620,7 +632,7 @@ def denied(path, words):
 def main():
     for part in (requests, check, audit, export, lists, forms, colours, slow, pages, bulk_release,
                  bulk_release_asks, bulk_release_shows_how_far_it_is, release_mistakes, show,
-                 explain, other_answers, errors, no_answer_as_json, unreachable):
+                 explain, other_answers, monitor_line, errors, no_answer_as_json, unreachable):
         T.part(part)
     return T.done()
 
