@@ -95,6 +95,15 @@ static void say_sets(struct completion *c, const char *key, const char *told)
 
 /* ---- values ---- */
 
+static void say_commands(struct completion *c)
+{
+	const struct ctl_command *command;
+
+	for (size_t i = 0; (command = ctl_command_at(i)); i++)
+		if (command->help)
+			say(c, command->name, command->help);
+}
+
 static void say_words(struct completion *c, const char *words)
 {
 	char word[64];
@@ -133,12 +142,14 @@ static void say_values(struct completion *c, const struct ctl_option *option)
 		answer = ask(c, "daemon.methods", json_object());
 		say_members(c, json_object_get(answer, "methods"), "name", "summary");
 		json_decref(answer);
+	} else if (strcmp(kind, "COMMAND") == 0) {
+		say_commands(c);
 	} else if (strcmp(kind, "FILE") == 0 || strcmp(kind, "PATH") == 0) {
 		puts(":files");
 	}
 }
 
-/* ---- options and commands ---- */
+/* ---- options ---- */
 
 static void say_options(struct completion *c, const struct ctl_option *table)
 {
@@ -158,15 +169,6 @@ static void say_all_options(struct completion *c)
 	if (c->command)
 		say_options(c, c->command->options);
 	say_options(c, options_common());
-}
-
-static void say_commands(struct completion *c)
-{
-	const struct ctl_command *command;
-
-	for (size_t i = 0; (command = ctl_command_at(i)); i++)
-		if (command->help)
-			say(c, command->name, command->help);
 }
 
 /* "--name=begin" */

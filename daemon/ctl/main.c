@@ -22,13 +22,15 @@
 #define SECAGREED_VERSION "unknown"
 #endif
 
+static const struct ctl_command ctl_help;
+
 static const struct ctl_command *const commands[] = {
 	&ctl_status, &ctl_top, &ctl_list, &ctl_show, &ctl_monitor, &ctl_stats, &ctl_version,
 	&ctl_doctor, &ctl_explain, &ctl_audit, &ctl_export_keys,
 	&ctl_reload, &ctl_release, &ctl_call, &ctl_methods,
 	&ctl_offer, &ctl_check, &ctl_confirm, &ctl_extend, &ctl_fail, &ctl_route,
 	&ctl_parse, &ctl_select, &ctl_compare, &ctl_decide, &ctl_keys,
-	&ctl_complete,
+	&ctl_help, &ctl_complete,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -43,6 +45,7 @@ static const struct {
 	{&ctl_reload, "Change something"},
 	{&ctl_offer, "Do by hand what the SIP server does"},
 	{&ctl_parse, "Without a daemon (JSON on standard output)"},
+	{&ctl_help, "About this program"},
 };
 
 const struct ctl_command *ctl_command_named(const char *name)
@@ -138,6 +141,37 @@ static int run_command(const struct ctl_command *command, const json_t *args)
 	ctl.json = ctl.form == CTL_FORM_JSON;
 	return command->run(&ctl, command, args);
 }
+
+/* ---- help ---- */
+
+static int run_help(const struct ctl *ctl, const struct ctl_command *command, const json_t *args)
+{
+	const char *name = options_text(args, "command");
+
+	(void)ctl;
+	command = name ? ctl_command_named(name) : NULL;
+	if (name && !command)
+		return unknown_command(name, args);
+	if (command)
+		options_usage(stdout, command);
+	else
+		usage(stdout);
+	return CTL_YES;
+}
+
+static const struct ctl_option help_options[] = {
+	{"command", CTL_TEXT, CTL_OPERAND | CTL_LOCAL, "COMMAND", "which one (default: a list of all)"},
+	{0},
+};
+
+static const struct ctl_command ctl_help = {
+	.name = "help",
+	.run = run_help,
+	.help = "print what the program or a command takes, as --help does",
+	.options = help_options,
+};
+
+/* ---- the command line ---- */
 
 /* --help and --version; -1 when neither was asked for. */
 static int answer_at_once(const struct ctl_command *command, const json_t *args)

@@ -467,7 +467,8 @@ int options_form(const struct ctl_command *command, const json_t *args, enum ctl
 void options_usage(FILE *f, const struct ctl_command *command)
 {
 	usage_line(f, command);
-	fprintf(f, "%s\n", command->help);
+	if (command->help)
+		fprintf(f, "%s\n", command->help);
 	if (command->more)
 		fprintf(f, "%s\n", command->more);
 	if (command->options->name)

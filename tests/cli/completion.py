@@ -40,6 +40,8 @@ def tables():
         T.equal(sorted(offered(command, "--")), sorted("--" + name for name in options + common),
                 f"{command}: the options of its --help")
     T.equal(offered("relo"), ["reload"], "a command that begins so")
+    T.equal(offered("help", ""), commands, "help: the commands")
+    T.equal(offered("help", "relo"), ["reload"], "help: a command that begins so")
     T.equal(offered("xyz"), [], "no command begins so")
     T.equal(offered("xyz", ""), commands, "after a word that is no command")
     T.equal(offered("list", "--state", ""), STATES, "the words of an option")
@@ -93,6 +95,7 @@ LINES = [
     ("list --impi u1@i\t", ["list", "--impi", "u1@ims.example"]),
     ("list --impi=u1@i\t", ["list", "--impi=u1@ims.example"]),
     ("call sa.l\t", ["call", "sa.list"]),
+    ("help rou\t", ["help", "route"]),
     ("-o ts\tstats\t", ["-o", "tsv", "stats"]),
     ("doctor --config some-w\t", ["doctor", "--config", "some-where.conf"]),
     ("doctor --config=some-w\t", ["doctor", "--config=some-where.conf"]),

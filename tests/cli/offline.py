@@ -910,6 +910,13 @@ def usage_help():
         r = Run(name, "--help")
         T.ok(r.exit == 0 and r.out.startswith(b"usage: secagreectl %s" % name.encode()) and
              not r.err, "%s --help" % name, r)
+        T.ok(Run("help", name).out == r.out, "help %s is %s --help" % (name, name), r)
+    r = Run("help")
+    T.ok(r.exit == 0 and r.out == Run("--help").out, "help is --help", r)
+    r = Run("help", "lst")
+    T.ok(r.exit == 2 and 'no command "lst"; did you mean list?' in r.err, "help for no command", r)
+    r = Run("help", "complete")
+    T.ok(r.exit == 0 and b"(null)" not in r.out, "help for a command that is for shells", r)
     r = Run("--version")
     T.ok(r.exit == 0 and re.fullmatch(rb"secagreectl \d+\.\d+\.\d+\n", r.out), "--version", r)
     r = Run("status", "--version")
