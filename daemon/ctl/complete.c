@@ -116,6 +116,14 @@ static void say_words(struct completion *c, const char *words)
 	}
 }
 
+static void say_algorithms(struct completion *c, const char *metavar)
+{
+	const char *word;
+
+	for (size_t i = 0; (word = keys_word(metavar, i)); i++)
+		say(c, word, NULL);
+}
+
 static void say_values(struct completion *c, const struct ctl_option *option)
 {
 	const char *kind = option->metavar ? option->metavar : "";
@@ -146,6 +154,8 @@ static void say_values(struct completion *c, const struct ctl_option *option)
 		say_commands(c);
 	} else if (strcmp(kind, "FILE") == 0 || strcmp(kind, "PATH") == 0) {
 		puts(":files");
+	} else {
+		say_algorithms(c, kind);
 	}
 }
 

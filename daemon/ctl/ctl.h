@@ -257,6 +257,9 @@ void human_block(FILE *f, const json_t *object, const char *skip);
 /* Text of others on a terminal: control characters become '?'. */
 void human_text(FILE *f, const char *text);
 
+/* What @count things end in: "s", or "" when it is one. */
+const char *human_s(size_t count);
+
 /* 93784 as 1d2h; below 0 as "-". */
 void human_seconds(FILE *f, json_int_t s);
 

@@ -232,8 +232,8 @@ static void count_guards(struct doctor *d, const struct spd *spd, const struct c
 	if (!missing)
 		return;
 	doctor_find(d, DOCTOR_FAIL,
-		    "%s: %zu of %zu guards are missing: its ports stand open in clear", l->name,
-		    missing, count);
+		    "%s: %zu of %zu guards %s missing: its ports stand open in clear", l->name,
+		    missing, count, missing == 1 ? "is" : "are");
 	doctor_advise(d, "secagreectl audit --mend puts them back; ip xfrm monitor policy shows "
 			 "who takes them out");
 }

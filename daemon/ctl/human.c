@@ -29,6 +29,11 @@ void human_text(FILE *f, const char *text)
 	}
 }
 
+const char *human_s(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 void human_seconds(FILE *f, json_int_t s)
 {
 	if (s < 0)

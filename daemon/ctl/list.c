@@ -93,18 +93,20 @@ int list_read(const struct ctl *ctl, struct client *client, json_t *params, json
 static void print_list(const struct ctl *ctl, const json_t *all)
 {
 	const json_t *sets = json_object_get(all, "sets");
+	const json_int_t total = json_integer_value(json_object_get(all, "total"));
 
 	if (ctl->form == CTL_FORM_TSV) {
 		tsv_table(stdout, sets, wide_columns);
 		return;
 	}
 	human_table(stdout, sets, ctl->form == CTL_FORM_WIDE ? wide_columns : columns, 0);
-	if (!json_array_size(sets) && json_integer_value(json_object_get(all, "total")))
-		printf("none of %lld sets matches\n",
-		       (long long)json_integer_value(json_object_get(all, "total")));
+	if (!json_array_size(sets) && total == 1)
+		puts("the only set does not match");
+	else if (!json_array_size(sets) && total)
+		printf("none of %lld sets matches\n", (long long)total);
 	if (json_is_string(json_object_get(all, "next")))
 		printf("%zu of %lld; the others: --after %s\n", json_array_size(sets),
-		       (long long)json_integer_value(json_object_get(all, "total")),
+		       (long long)total,
 		       json_string_value(json_object_get(all, "next")));
 }
 

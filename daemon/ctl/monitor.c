@@ -78,6 +78,7 @@ static int print_message(const struct ctl *ctl, json_t *message)
 {
 	const char *method = json_string_value(json_object_get(message, "method"));
 	json_t *params = json_object_get(message, "params");
+	const json_int_t lost = json_integer_value(json_object_get(params, "count"));
 
 	if (!method || (strcmp(method, "event") != 0 && strcmp(method, "event.lost") != 0))
 		return CTL_YES;
@@ -89,8 +90,7 @@ static int print_message(const struct ctl *ctl, json_t *message)
 	if (strcmp(method, "event") == 0)
 		monitor_print(stdout, params);
 	else
-		printf("%lld events were lost\n",
-		       (long long)json_integer_value(json_object_get(params, "count")));
+		printf("%lld event%s lost\n", (long long)lost, lost == 1 ? " was" : "s were");
 	return fflush(stdout) == 0 ? CTL_YES : CTL_REFUSED;
 }
 

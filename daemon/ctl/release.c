@@ -64,14 +64,14 @@ static int confirm(const struct ctl *ctl, const json_t *args, size_t sets, size_
 		return CTL_YES;
 	if (!isatty(STDIN_FILENO)) {
 		snprintf(why, sizeof(why),
-			 "this would release %zu sets of %zu phones; say --yes if you mean it", sets,
-			 phones);
+			 "this would release %zu set%s of %zu phone%s; say --yes if you mean it", sets,
+			 human_s(sets), phones, human_s(phones));
 		return output_usage(ctl, why);
 	}
 	fprintf(stderr,
-		"Release %zu sets of %zu phones? They cannot be reached until they register "
+		"Release %zu set%s of %zu phone%s? They cannot be reached until they register "
 		"again. [y/N] ",
-		sets, phones);
+		sets, human_s(sets), phones, human_s(phones));
 	if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
 		return CTL_YES;
 	fputs("Nothing was released.\n", stderr);
@@ -103,7 +103,8 @@ static int release_phones(const struct ctl *ctl, struct client *client, json_t *
 	}
 	progress_end();
 	if (status != CTL_YES)
-		fprintf(stderr, "secagreectl: stopped after %zu of %zu phones\n", done, count);
+		fprintf(stderr, "secagreectl: stopped after %zu of %zu phone%s\n", done, count,
+			human_s(count));
 	*ret_sets = sets;
 	return status;
 }

@@ -40,6 +40,10 @@ def tables():
         T.equal(sorted(offered(command, "--")), sorted("--" + name for name in options + common),
                 f"{command}: the options of its --help")
     T.equal(offered("relo"), ["reload"], "a command that begins so")
+    T.equal(offered("keys", "--alg", ""), ["hmac-md5-96", "hmac-sha-1-96", "aes-gmac", "null"],
+            "keys: integrity")
+    T.equal(offered("keys", "--ealg=aes-"), ["--ealg=aes-cbc", "--ealg=aes-gcm"], "keys: encryption")
+    T.equal(offered("keys", "--prot", ""), ["esp", "ah"], "keys: protocol")
     T.equal(offered("help", ""), commands, "help: the commands")
     T.equal(offered("help", "relo"), ["reload"], "help: a command that begins so")
     T.equal(offered("xyz"), [], "no command begins so")

@@ -859,6 +859,9 @@ def usage_errors():
             (("confirm", "0" * 16, "--expires", "1h"), '--expires wants seconds, a number'),
             (("check", "--pcscf-port", "70000"), '--pcscf-port wants a number from 0 to 65535'),
             (("route", "--ue", "192.0.2.7"), "Give a SET, --impi, or --ue and --ue-port"),
+            (("decide",), "--tls is wanted\nTry secagreectl decide --help\n"),
+            (("top", "--interval", "0"), "1 to 3600 seconds\nTry secagreectl top --help\n"),
+            (("call", "x", "{"), "line 1, column 1\nTry secagreectl call --help\n"),
             (("release",), "Give a SET, --impi, --ue, --listener or --all"),
             (("offer", "--ck", CK), "keys are not for the command line")):
         r = Run(*args)

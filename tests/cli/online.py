@@ -311,6 +311,21 @@ def pages():
                 "list: a page on which nothing matches does not end it")
 
 
+def singular():
+    for total, words in ((1, "the only set does not match\n"), (2, "none of 2 sets matches\n")):
+        r, _ = ask({"result": {"sets": [], "next": None, "total": total}}, "list", "--impi", "x")
+        T.ok(r.exit == 0 and r.out.decode().endswith("LEFT\n" + words), "list: " + words.strip(), r)
+    for sets, words in (([one_set(1)], "release 1 set of 1 phone; say"),
+                        ([one_set(1)] * 2, "release 2 sets of 1 phone; say"),
+                        ([one_set(1), one_set(2)], "release 2 sets of 2 phones; say")):
+        r, _ = ask({"result": {"sets": sets, "next": None, "total": 9}}, "release", "--all")
+        T.ok(r.exit == 2 and words in r.err, words, r)
+    for count, words in ((1, "1 event was lost\n"), (2, "2 events were lost\n")):
+        line = b'{"method":"event.lost","params":{"count":%d}}\n' % count
+        r, _ = ask(b'{"jsonrpc":"2.0","id":1,"result":{}}\n' + line, "monitor")
+        T.equal(r.out.decode(), words, "monitor: " + words.strip())
+
+
 def bulk_release():
     two = {"result": {"sets": [one_set(1), {**one_set(2), "impi": "u1@ims", "ue": "2001:db8::1"},
                                one_set(3)], "next": None, "total": 3}}
@@ -630,9 +645,9 @@ def denied(path, words):
 
 
 def main():
-    for part in (requests, check, audit, export, lists, forms, colours, slow, pages, bulk_release,
-                 bulk_release_asks, bulk_release_shows_how_far_it_is, release_mistakes, show,
-                 explain, other_answers, monitor_line, errors, no_answer_as_json, unreachable):
+    for part in (requests, check, audit, export, lists, singular, forms, colours, slow, pages,
+                 bulk_release, bulk_release_asks, bulk_release_shows_how_far_it_is,
+                 release_mistakes, show, explain, other_answers, monitor_line, errors, no_answer_as_json, unreachable):
         T.part(part)
     return T.done()
 
