@@ -174,6 +174,7 @@ static void put_phone(struct json_out *out, const struct phone *phone)
 	json_open(out, '{');
 	add_known(out, "impi", phone->impi);
 	add_known(out, "ue", phone->ue);
+	json_add_number(out, "since_ms", history_since_ms());
 	json_name(out, "likely");
 	put_likely(out, phone);
 	json_name(out, "sets");

@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <utlist.h>
 
 /* Which field names it. */
@@ -43,6 +44,7 @@ static struct {
 	struct entry *entries; /* oldest first */
 	struct thread *threads[HISTORY_KEYS];
 	size_t bytes;
+	uint64_t since_ms;
 } history;
 
 /* ---- threads ---- */
@@ -170,14 +172,20 @@ static void keep(struct event_record *record)
 	}
 	if (!is_in_any(entry))
 		entry_free(entry);
-	while (history.bytes > HISTORY_MAX_BYTES)
+	while (history.bytes > HISTORY_MAX_BYTES) {
+		history.since_ms = (uint64_t)history.entries->record->time_ms;
 		forget_oldest();
+	}
 }
 
 /* ---- from outside ---- */
 
 void history_start(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	history.since_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	event_keep(keep);
 }
 
@@ -190,6 +198,11 @@ size_t history_read(enum history_key key, const char *text,
 	for (const struct entry *entry = thread ? thread->first : NULL; i; entry = entry->later[key])
 		ret[--i] = entry->record;
 	return count;
+}
+
+uint64_t history_since_ms(void)
+{
+	return history.since_ms;
 }
 
 size_t history_bytes(void)

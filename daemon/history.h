@@ -28,6 +28,9 @@ void history_start(void);
 size_t history_read(enum history_key key, const char *text,
 		    const struct event_record *ret[static HISTORY_EVENTS]);
 
+/* UTC in milliseconds: whom something happened to after it is known, unless memory was short. */
+uint64_t history_since_ms(void);
+
 /* Memory in use. */
 size_t history_bytes(void);
 

@@ -147,17 +147,25 @@ static const struct sentence *sentence_of(const char *event)
 	return NULL;
 }
 
-static void print_event(json_t *event)
+static void print_time(const json_t *ms)
 {
-	const time_t at = (time_t)(json_integer_value(json_object_get(event, "time_ms")) / 1000);
-	const char *name = options_text(event, "event");
-	const struct sentence *sentence = sentence_of(name ? name : "");
+	const time_t at = (time_t)(json_integer_value(ms) / 1000);
 	char text[32] = "?";
 	struct tm tm;
 
 	if (localtime_r(&at, &tm))
 		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("  %s  ", text);
+	fputs(text, stdout);
+}
+
+static void print_event(json_t *event)
+{
+	const char *name = options_text(event, "event");
+	const struct sentence *sentence = sentence_of(name ? name : "");
+
+	fputs("  ", stdout);
+	print_time(json_object_get(event, "time_ms"));
+	fputs("  ", stdout);
 	if (!sentence) {
 		print_unknown(event);
 		return;
@@ -213,22 +221,79 @@ static int status(const json_t *result)
 	return known ? CTL_YES : CTL_NO;
 }
 
+static void add_names(json_t *names, const json_t *array)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (array, i, one)
+		if (options_text(one, "impi"))
+			json_object_set_new(names, options_text(one, "impi"), json_true());
+}
+
+/* Each subscriber of whom there is something in @result: behind one address there may be many. */
+static json_t *names_of(const json_t *result)
+{
+	const char *impi = options_text(result, "impi");
+	json_t *names = json_object();
+
+	if (impi) {
+		json_object_set_new(names, impi, json_true());
+		return names;
+	}
+	add_names(names, json_object_get(result, "sets"));
+	add_names(names, json_object_get(result, "events"));
+	return names;
+}
+
+static void print_whose(json_t *names, const char *ue)
+{
+	const size_t count = json_object_size(names);
+
+	if (count == 1)
+		human_text(stdout, json_object_iter_key(json_object_iter(names)));
+	else
+		printf("%zu subscribers", count);
+	fputs(" at ", stdout);
+	human_text(stdout, ue ? ue : "no known address");
+	puts("\n");
+}
+
+/* Events may be known without a phone: of requests that named an address or a set. */
+static void print_nobody(const json_t *result, bool known)
+{
+	const char *impi = options_text(result, "impi"), *ue = options_text(result, "ue");
+	const json_t *since = json_object_get(result, "since_ms");
+
+	fputs(known ? "No subscriber is known of " : "Nothing is known of ", stdout);
+	human_text(stdout, impi ? impi : ue ? ue : "this set");
+	fputs(known ? ": what is below was about it, and no more.\n"
+		    : ": no REGISTER of it was brought to the daemon, or none that a\n"
+		      "401 answered.\n", stdout);
+	fputs("What happened is remembered since ", stdout);
+	if (since)
+		print_time(since);
+	else
+		fputs("the daemon's start", stdout);
+	fputs(known ? ".\n\n" : ".\n", stdout);
+}
+
 static void print(json_t *result)
 {
+	const bool known = status(result) == CTL_YES;
+	json_t *names = names_of(result);
 	const json_t *sets = json_object_get(result, "sets");
 	const json_t *events = json_object_get(result, "events");
 	json_t *one;
 	size_t i;
 
-	if (status(result) == CTL_NO) {
-		puts("The daemon knows nothing of it: since it started no REGISTER of this phone was "
-		     "brought\nto it, or none that a 401 answered, or that is long ago.");
+	if (known && json_object_size(names))
+		print_whose(names, options_text(result, "ue"));
+	else
+		print_nobody(result, known);
+	json_decref(names);
+	if (!known)
 		return;
-	}
-	human_text(stdout, options_text(result, "impi"));
-	fputs(" at ", stdout);
-	human_text(stdout, options_text(result, "ue"));
-	puts("\n");
 	print_likely(json_object_get(result, "likely"));
 	json_array_foreach (sets, i, one) {
 		puts("");

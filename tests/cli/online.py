@@ -467,9 +467,40 @@ What happened, newest first:
 """), "explain: causes, sets and events as sentences")
     r, _ = ask({"result": result}, "--json", "explain", SET)
     T.equal((r.exit, r.json), (0, result), "explain --json")
-    nothing = {"impi": None, "ue": None, "likely": [], "sets": [], "events": []}
-    r, _ = ask({"result": nothing}, "explain", "nobody")
-    T.ok(r.exit == 3 and b"knows nothing" in r.out, "explain: nothing is known, exit 3", r)
+
+
+def explain_nobody():
+    nothing = {"impi": None, "ue": None, "since_ms": 1234567890123, "likely": [], "sets": [],
+               "events": []}
+    since = "What happened is remembered since WHEN."
+
+    def told(**more):
+        r, _ = ask({"result": {**nothing, **more}}, "explain", "x")
+        return r.exit, re.sub(r"2009-02-1\d \d\d:\d\d:30", "WHEN", r.out.decode()).split("\n")
+
+    for more, who in (({"impi": "nobody"}, "nobody"), ({"ue": "192.0.2.7"}, "192.0.2.7"),
+                      ({}, "this set")):
+        status, lines = told(**more)
+        T.ok(status == 3 and lines[0].startswith(f"Nothing is known of {who}: no REGISTER") and
+             lines[2:] == [since, ""], f"explain: nothing is known of {who}, exit 3", lines)
+    event = {"seq": 9, "time_ms": 1234567890123, "event": "refused", "level": "notice",
+             "method": "sa.fail", "reason": "unknown_set", "why": "none"}
+    for more, who in (({"ue": "192.0.2.7"}, "192.0.2.7"), ({}, "this set")):
+        status, lines = told(events=[event], **more)
+        T.ok(status == 0 and lines[:3] == [f"No subscriber is known of {who}: what is below was "
+                                           "about it, and no more.", since, ""] and
+             "  WHEN  sa.fail was refused, unknown_set: none" in lines,
+             f"explain: requests about {who} are no phone", lines)
+    ours, others = {**event, "impi": "a@ims"}, {**event, "impi": "b@ims"}
+    for events, who in (([event, ours], "a@ims"), ([ours, others, event, ours], "2 subscribers")):
+        status, lines = told(ue="192.0.2.7", events=events)
+        T.equal((status, lines[:2]), (0, [who + " at 192.0.2.7", ""]), f"explain: {who} at an address")
+    status, lines = told(ue="192.0.2.7", sets=[{"impi": "a@ims"}])
+    T.equal((status, lines[0]), (0, "a@ims at 192.0.2.7"), "explain: whose set is at an address")
+    status, lines = told(impi="a@ims", events=[event])
+    T.equal((status, lines[0]), (0, "a@ims at no known address"), "explain: no address is known")
+    del nothing["since_ms"]
+    T.ok("since the daemon's start." in told()[1][2], "explain: a daemon that does not say since when")
 
 
 def other_answers():
@@ -647,7 +678,7 @@ def denied(path, words):
 def main():
     for part in (requests, check, audit, export, lists, singular, forms, colours, slow, pages,
                  bulk_release, bulk_release_asks, bulk_release_shows_how_far_it_is,
-                 release_mistakes, show, explain, other_answers, monitor_line, errors, no_answer_as_json, unreachable):
+                 release_mistakes, show, explain, explain_nobody, other_answers, monitor_line, errors, no_answer_as_json, unreachable):
         T.part(part)
     return T.done()
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "daemon/hash.h"
@@ -121,13 +122,50 @@ static void what_left_one_thread_is_still_in_the_others(void **state)
 	assert_int_equal(read_impi("a@x"), 1);
 }
 
+/* Of the phones "0@x" to "@n - 1"@x, of each of which something happened. */
+static const struct event_record *oldest_left(unsigned n)
+{
+	char impi[32];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(impi, sizeof(impi), "%u@x", i);
+		if (read_impi(impi))
+			return got[0];
+	}
+	return NULL;
+}
+
+/* Events have this clock. */
+static void await_later_than(uint64_t ms)
+{
+	struct timespec now;
+
+	do
+		clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	while ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 <= ms);
+}
+
+static void it_is_known_since_when_events_are_kept(void **state)
+{
+	struct timespec now;
+
+	(void)state;
+	clock_gettime(CLOCK_REALTIME, &now);
+	assert_true(history_since_ms() / 1000 <= (uint64_t)now.tv_sec);
+	assert_true(history_since_ms() / 1000 + 60 > (uint64_t)now.tv_sec);
+	happen("a@x", "192.0.2.7", 1);
+	assert_true(history_since_ms() <= (uint64_t)(read_impi("a@x"), got[0]->time_ms));
+}
+
 static void memory_is_bounded_and_the_oldest_go(void **state)
 {
+	const uint64_t since_ms = history_since_ms();
 	char impi[32];
 	size_t most = 0;
 	unsigned n = 0;
 
 	(void)state;
+	await_later_than(since_ms);
 	for (; n < 200000; n++) {
 		snprintf(impi, sizeof(impi), "%u@x", n);
 		happen(impi, "192.0.2.7", n + 1);
@@ -136,6 +174,8 @@ static void memory_is_bounded_and_the_oldest_go(void **state)
 	assert_true(most <= HISTORY_MAX_BYTES);
 	assert_true(most > HISTORY_MAX_BYTES - 4096); /* it was put to the test */
 	assert_int_equal(read_impi("0@x"), 0);
+	assert_true(history_since_ms() > since_ms); /* what yielded is not remembered */
+	assert_true(history_since_ms() <= (uint64_t)oldest_left(n)->time_ms);
 	snprintf(impi, sizeof(impi), "%u@x", n - 1);
 	assert_int_equal(read_impi(impi), 1);
 }
@@ -183,6 +223,7 @@ int main(void)
 		TEST(what_is_absent_is_neither_kept_nor_a_name),
 		TEST(one_phone_has_only_its_latest),
 		TEST(what_left_one_thread_is_still_in_the_others),
+		TEST(it_is_known_since_when_events_are_kept),
 		TEST(memory_is_bounded_and_the_oldest_go),
 		TEST(a_record_outlives_its_place_in_the_ring),
 		TEST(out_of_memory_nothing_is_kept),

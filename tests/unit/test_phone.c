@@ -186,6 +186,7 @@ static void an_unknown_phone_is_an_answer(void **state)
 	assert_int_equal(json_array_size(json_object_get(last, "events")), 0);
 	assert_int_equal(json_array_size(json_object_get(last, "sets")), 0);
 	assert_int_equal(json_array_size(json_object_get(last, "likely")), 0);
+	assert_int_equal(json_integer_value(json_object_get(last, "since_ms")), history_since_ms());
 	explain("ue", "2001:db8::7");
 	explain("set", "0000000000000001");
 	assert_true(json_is_null(json_object_get(last, "impi")));
