@@ -2,7 +2,7 @@
 /*
  * Values may be a phone's or a stranger's words. A line is made so that they end neither it nor
  * their own place in it (quote.h); a long value is cut, and what has no room is left out whole and
- * told. So a line can be read back without doubt, and the pairs of the daemon cannot be forged in it.
+ * told. So a line can be read back without doubt, and no pair of the daemon can be forged in it.
  *
  * An identity that is to be hidden becomes its SipHash under the secret key of hash.h, which is drawn
  * at random, stays through restarts of the daemon and ends with the machine's next start. A hash

@@ -36,15 +36,15 @@ struct param {
 #define PARAM_TEXT_BYTES 1024
 
 /* Hold @object against @params (ended by a NULL name): all known, the required there, each of its
- * type. Returns 0, or -EINVAL with a sentence that never holds a value; a name that is unknown stands
- * in it as name_shown() writes it. */
+ * type. Returns 0, or -EINVAL with a sentence that never holds a value; a name that is unknown
+ * stands in it as name_shown() writes it. */
 int params_check(const struct param *params, const struct json_node *object, char *ret_why,
 		 size_t why_cap);
 
 const char *param_type_name(enum param_type type);
 
-/* A name that is not ours, for a sentence: a blank and, in quotation marks, printable ASCII; "?" for
- * all else. Of what is empty or as long as a key, and might be one, nothing: "". Returns @buf. */
+/* A name that is not ours, for a sentence: a blank and, in quotation marks, printable ASCII, "?"
+ * for all else. Of what is empty or as long as a key, and might be one, nothing: "". Returns @buf. */
 #define NAME_SHOWN_BYTES 36
 const char *name_shown(const char *name, char buf[static NAME_SHOWN_BYTES]);
 

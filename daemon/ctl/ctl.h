@@ -141,7 +141,7 @@ int output_written(struct json_out *out, int status);
 /* The same with a JSON string, which is printed as text. */
 int output_text(json_t *string);
 
-/* What failed here and not in the daemon: @why in words on standard error and, where JSON is wanted,
+/* What failed here and not in the daemon: @why in words on standard error and, for JSON,
  * {"error":{"reason","detail"}} on standard output. Returns @status. */
 int output_failure(const struct ctl *ctl, int status, const char *reason, const char *why);
 int output_usage(const struct ctl *ctl, const char *why);

@@ -84,7 +84,7 @@ static void usage(FILE *f)
 	fputs("\nExit status: 0 yes, 1 bad input or refused, 2 usage, 3 no, 4 no daemon\n", f);
 }
 
-/* As far as the arguments have been read: mistakes in them are told in the form that they ask for. */
+/* As far as the arguments have been read: mistakes in them are told as they ask for. */
 static struct ctl ctl_of(const struct ctl_command *command, const json_t *args)
 {
 	const char *path = options_text(args, "socket"), *form = options_text(args, "output");
@@ -160,7 +160,8 @@ static int run_help(const struct ctl *ctl, const struct ctl_command *command, co
 }
 
 static const struct ctl_option help_options[] = {
-	{"command", CTL_TEXT, CTL_OPERAND | CTL_LOCAL, "COMMAND", "which one (default: a list of all)"},
+	{"command", CTL_TEXT, CTL_OPERAND | CTL_LOCAL, "COMMAND",
+	 "which one (default: a list of all)"},
 	{0},
 };
 

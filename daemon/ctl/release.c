@@ -21,10 +21,11 @@ static int check_args(const struct ctl *ctl, const json_t *args)
 	const bool listener = json_object_get(args, "listener");
 
 	if (!set && !impi && !ue && !listener && !all)
-		return output_usage(ctl, "release what? Give a SET, --impi, --ue, --listener or --all");
+		return output_usage(ctl,
+				    "release what? Give a SET, --impi, --ue, --listener or --all");
 	if (set && (impi || ue || listener || all))
-		return output_usage(ctl, "a SET is one set: it does not go with --impi, --ue, --listener or "
-			      "--all");
+		return output_usage(ctl, "a SET is one set: it does not go with --impi, --ue, "
+					 "--listener or --all");
 	if (all && (impi || ue || listener))
 		return output_usage(ctl, "--all does not go with --impi, --ue or --listener");
 	if (impi && listener)
@@ -64,8 +65,8 @@ static int confirm(const struct ctl *ctl, const json_t *args, size_t sets, size_
 		return CTL_YES;
 	if (!isatty(STDIN_FILENO)) {
 		snprintf(why, sizeof(why),
-			 "this would release %zu set%s of %zu phone%s; say --yes if you mean it", sets,
-			 human_s(sets), phones, human_s(phones));
+			 "this would release %zu set%s of %zu phone%s; say --yes if you mean it",
+			 sets, human_s(sets), phones, human_s(phones));
 		return output_usage(ctl, why);
 	}
 	fprintf(stderr,

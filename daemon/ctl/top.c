@@ -231,7 +231,8 @@ static int run(const struct ctl *ctl, const struct ctl_command *command, const j
 
 	(void)command;
 	if (interval_s < 1 || interval_s > MAX_INTERVAL) {
-		snprintf(top.why, sizeof(top.why), "--interval wants 1 to %d seconds", MAX_INTERVAL);
+		snprintf(top.why, sizeof(top.why), "--interval wants 1 to %d seconds",
+			 MAX_INTERVAL);
 		status = output_usage(ctl, top.why);
 	} else if (ctl->json || json_object_get(args, "once") || !is_screen()) {
 		status = print_once(ctl, &top, (unsigned)interval_s);

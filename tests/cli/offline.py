@@ -572,8 +572,8 @@ def keys_bad():
         T.ok(r.exit == 1 and r.json and list(r.json["error"]) == ["reason", "detail"] and
              r.json["error"]["reason"] == "bad_algorithm", "keys: refused: " + ascii(args), r)
     for args, words in (
-            (("--alg", "aes-gcm"), '"aes-gcm" is no alg, which is one of hmac-md5-96, hmac-sha-1-96, '
-             'aes-gmac, null; did you mean --alg null --ealg aes-gcm?'),
+            (("--alg", "aes-gcm"), '"aes-gcm" is no alg, which is one of hmac-md5-96, '
+             'hmac-sha-1-96, aes-gmac, null; did you mean --alg null --ealg aes-gcm?'),
             (("--alg", "AES-CBC"), "mean --alg hmac-sha-1-96 --ealg aes-cbc?"),
             (("--alg", "hmac-md5-96/aes-cbc"), "mean --alg hmac-md5-96 --ealg aes-cbc?"),
             (("--alg", "hmac-sha-1-96/x"), "aes-gmac, null"), (("--alg", "x/aes-cbc"), "gmac, null"),

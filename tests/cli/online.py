@@ -494,13 +494,15 @@ def explain_nobody():
     ours, others = {**event, "impi": "a@ims"}, {**event, "impi": "b@ims"}
     for events, who in (([event, ours], "a@ims"), ([ours, others, event, ours], "2 subscribers")):
         status, lines = told(ue="192.0.2.7", events=events)
-        T.equal((status, lines[:2]), (0, [who + " at 192.0.2.7", ""]), f"explain: {who} at an address")
+        T.equal((status, lines[:2]), (0, [who + " at 192.0.2.7", ""]),
+                f"explain: {who} at an address")
     status, lines = told(ue="192.0.2.7", sets=[{"impi": "a@ims"}])
     T.equal((status, lines[0]), (0, "a@ims at 192.0.2.7"), "explain: whose set is at an address")
     status, lines = told(impi="a@ims", events=[event])
     T.equal((status, lines[0]), (0, "a@ims at no known address"), "explain: no address is known")
     del nothing["since_ms"]
-    T.ok("since the daemon's start." in told()[1][2], "explain: a daemon that does not say since when")
+    T.ok("since the daemon's start." in told()[1][2],
+         "explain: a daemon that does not say since when")
 
 
 def other_answers():
@@ -586,8 +588,8 @@ secagreectl: the lists differ (verify_mismatch)
 def monitor_line():
     """Values as in the log: whatever they are, they can be read back."""
     event = {"seq": 7, "time_ms": 1234567890123, "event": "refused", "level": "notice",
-             "set": SET, "none": "", "why": '"set" is a\\ set\'s id=\x1b\n', "impi": "Zo\u00eb", "port": 5,
-             "ke\x1by": "x" * 700, "long": " " * 700}
+             "set": SET, "none": "", "why": '"set" is a\\ set\'s id=\x1b\n', "impi": "Zo\u00eb",
+             "port": 5, "ke\x1by": "x" * 700, "long": " " * 700}
     line = json.dumps({"method": "event", "params": event}).encode()
     r, _ = ask(b'{"jsonrpc":"2.0","id":1,"result":{}}\n' + line + b"\n", "monitor")
     T.equal(r.out.decode(), "2009-02-13T23:31:30.123Z 7 notice refused set=" + SET + ' none="" why="'
@@ -642,7 +644,8 @@ def unreachable():
                  "nobody listens: exit 4", r)
         denied(path, words)
     r = Run("offer", "--impi", "a", "--ue", "192.0.2.7", "--security-client", "c", stdin="ck=" + CK)
-    T.ok(r.exit == 1 and "keys: no line ik=HEX" in r.err and CK not in r.err, "offer: half the keys", r)
+    T.ok(r.exit == 1 and "keys: no line ik=HEX" in r.err and CK not in r.err,
+         "offer: half the keys", r)
     r = Run("offer", "--impi", "a", "--ue", "192.0.2.7", "--security-client", "c", "--keys", "/none")
     T.ok(r.exit == 1 and "/none" in r.err, "offer: no such file of keys", r)
     with Daemon({"result": {}}) as daemon:
@@ -678,7 +681,8 @@ def denied(path, words):
 def main():
     for part in (requests, check, audit, export, lists, singular, forms, colours, slow, pages,
                  bulk_release, bulk_release_asks, bulk_release_shows_how_far_it_is,
-                 release_mistakes, show, explain, explain_nobody, other_answers, monitor_line, errors, no_answer_as_json, unreachable):
+                 release_mistakes, show, explain, explain_nobody, other_answers, monitor_line,
+                 errors, no_answer_as_json, unreachable):
         T.part(part)
     return T.done()
 

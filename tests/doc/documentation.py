@@ -423,7 +423,8 @@ def check_options():
     same("secagreectl.8 has the commands of --help, and no other", told, commands)
     asked = {"agreement." + command for command in commands}  # without the daemon
     for command in commands:
-        asked |= set(re.findall(r"^The daemon's method: (\S+),", help_of("secagreectl", command), re.M))
+        asked |= set(re.findall(r"^The daemon's method: (\S+),", help_of("secagreectl", command),
+                                re.M))
     told = re.search(r"has a command for each method but\n(.*?)which are for programs",
                      manual.page("secagreed-control.7"), re.S)[1]
     same("secagreectl has a command for each method but those that secagreed-control(7) names",
