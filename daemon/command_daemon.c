@@ -23,6 +23,7 @@ static void put_listener(struct json_out *out, const struct config_listener *l)
 	json_add_number(out, "server_port", l->server_port);
 	json_add_text(out, "client_ports", ports);
 	json_add_number(out, "reqid", l->reqid);
+	json_add_number(out, "priority", l->priority);
 	json_add_text(out, "policies",
 		      l->policies == CONFIG_POLICIES_SHARED ? "shared" : "per-set");
 	if (l->leaving)

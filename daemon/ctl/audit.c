@@ -316,22 +316,6 @@ static int compare_surely(struct audit *a)
 
 /* ---- the daemon ---- */
 
-static int read_listener(const json_t *json, struct config_listener *ret)
-{
-	const char *address, *ports;
-	json_int_t reqid;
-	int server_port;
-
-	if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:i, s:s, s:I}", "address", &address,
-			"server_port", &server_port, "client_ports", &ports, "reqid", &reqid) < 0 ||
-	    ip_parse(address, &ret->address) < 0 ||
-	    sscanf(ports, "%hu-%hu", &ret->client_port_first, &ret->client_port_last) != 2)
-		return -EINVAL;
-	ret->server_port = (uint16_t)server_port;
-	ret->reqid = (uint32_t)reqid;
-	return 0;
-}
-
 /* What is compared is the network that the daemon serves. */
 static int enter_network(const struct ctl *ctl, const json_t *status)
 {
@@ -363,7 +347,7 @@ static int meet_daemon(struct audit *a)
 		return status;
 	json_array_foreach (json_object_get(result, "listeners"), i, listener)
 		if (i < CONFIG_MAX_LISTENERS &&
-		    read_listener(listener, &a->config.listeners[i]) == 0)
+		    doctor_listener(listener, &a->config.listeners[i]) == 0)
 			a->config.listener_count = i + 1;
 	status = enter_network(a->ctl, result);
 	json_decref(result);

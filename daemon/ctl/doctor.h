@@ -22,6 +22,8 @@ struct doctor {
 	struct config config;    /* without any listener when there is none */
 	const char *socket_path; /* the control socket's */
 	json_t *status;          /* the daemon's answer; NULL: none answers */
+	struct config_listener running[CONFIG_MAX_LISTENERS]; /* those that it says it has */
+	size_t running_count;
 	pid_t pid;               /* of the daemon; 0: not known, or not to be seen from here */
 	bool elsewhere;          /* its network is another one, and closed to us */
 	const char *check;       /* that is being made */
@@ -44,6 +46,9 @@ int doctor_number(const char *path, unsigned long long *ret);
 /* Does process @who ("self" or a number) have CAP_NET_ADMIN? False also when that is not to be
  * known. */
 bool doctor_is_net_admin(const char *who);
+
+/* A listener of daemon.status, with the defaults for what that does not tell. 0 or -EINVAL. */
+int doctor_listener(const json_t *json, struct config_listener *ret);
 
 /* The checks. */
 void doctor_configuration(struct doctor *d);

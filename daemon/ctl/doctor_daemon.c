@@ -67,37 +67,86 @@ static void explain_silence(struct doctor *d, int err, const char *why)
 	}
 }
 
-static bool runs_as(const json_t *running, const struct config_listener *l)
+int doctor_listener(const json_t *json, struct config_listener *ret)
 {
-	char ip[IP_TEXT_BYTES], ports[32];
-	const char *name, *address, *client_ports;
-	json_int_t reqid;
-	int server_port;
+	struct config_listener l;
+	const char *name, *address, *ports;
+	json_int_t reqid, priority;
+	int server_port, leaving = 0;
 
-	snprintf(ports, sizeof(ports), "%u-%u", l->client_port_first, l->client_port_last);
-	return json_unpack((json_t *)(uintptr_t)running, "{s:s, s:s, s:i, s:s, s:I}", "name", &name,
-			   "address", &address, "server_port", &server_port, "client_ports",
-			   &client_ports, "reqid", &reqid) == 0 &&
-	       strcmp(name, l->name) == 0 && strcmp(address, ip_format(&l->address, ip)) == 0 &&
-	       server_port == l->server_port && strcmp(client_ports, ports) == 0 &&
-	       reqid == l->reqid;
+	config_listener_default(&l);
+	priority = l.priority;
+	if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:s, s:i, s:s, s:I, s?:I, s?:b}", "name",
+			&name, "address", &address, "server_port", &server_port, "client_ports",
+			&ports, "reqid", &reqid, "priority", &priority, "leaving", &leaving) < 0 ||
+	    ip_parse(address, &l.address) < 0 ||
+	    sscanf(ports, "%hu-%hu", &l.client_port_first, &l.client_port_last) != 2 ||
+	    l.client_port_last < l.client_port_first ||
+	    l.client_port_last - l.client_port_first >= CONFIG_MAX_CLIENT_PORTS)
+		return -EINVAL;
+	snprintf(l.name, sizeof(l.name), "%s", name);
+	l.server_port = (uint16_t)server_port;
+	l.reqid = (uint32_t)reqid;
+	l.priority = (uint32_t)priority;
+	l.leaving = leaving;
+	*ret = l;
+	return 0;
+}
+
+static void read_running(struct doctor *d)
+{
+	json_t *listener;
+	size_t i;
+
+	json_array_foreach (json_object_get(d->status, "listeners"), i, listener)
+		if (d->running_count < CONFIG_MAX_LISTENERS &&
+		    doctor_listener(listener, &d->running[d->running_count]) == 0)
+			d->running_count++;
+}
+
+static bool is_same(const struct config_listener *a, const struct config_listener *b)
+{
+	return strcmp(a->name, b->name) == 0 && ip_equal(&a->address, &b->address) &&
+	       a->server_port == b->server_port && a->client_port_first == b->client_port_first &&
+	       a->client_port_last == b->client_port_last;
+}
+
+/* secagreed.conf(5), RELOAD: what of a listener a reload leaves as it is. */
+static void compare_number(struct doctor *d, const char *listener, const char *key, uint32_t file,
+			   uint32_t running)
+{
+	if (file == running)
+		return;
+	doctor_find(d, DOCTOR_WARN,
+		    "%s: the file says %s %u, the daemon uses %u until it is restarted", listener,
+		    key, file, running);
+	doctor_advise(d, "restart it, or put %u back into %s", running, d->config_path);
 }
 
 static void compare_configuration(struct doctor *d)
 {
-	const json_t *running = json_object_get(d->status, "listeners");
-	bool same = json_array_size(running) >= d->config.listener_count;
+	bool same = d->running_count >= d->config.listener_count;
 
-	/* behind those of the file there may be some that leave */
-	for (size_t i = d->config.listener_count; i < json_array_size(running); i++)
-		same &= json_is_true(json_object_get(json_array_get(running, i), "leaving"));
-	for (size_t i = 0; i < d->config.listener_count && same; i++)
-		same = runs_as(json_array_get(running, i), &d->config.listeners[i]);
-	if (same || !d->has_config)
+	if (!d->has_config)
 		return;
-	doctor_find(d, DOCTOR_WARN, "it runs with other listeners than %s has", d->config_path);
-	doctor_advise(d, "`secagreectl reload` when the file is right, and a restart for what that "
-			 "leaves; or name its file with --config FILE");
+	/* behind those of the file there may be some that leave */
+	for (size_t i = d->config.listener_count; i < d->running_count; i++)
+		same &= d->running[i].leaving;
+	for (size_t i = 0; i < d->config.listener_count && same; i++)
+		same = is_same(&d->running[i], &d->config.listeners[i]);
+	if (!same) {
+		doctor_find(d, DOCTOR_WARN, "it runs with other listeners than %s has",
+			    d->config_path);
+		doctor_advise(d, "`secagreectl reload` when the file is right, and a restart for "
+				 "what that leaves; or name its file with --config FILE");
+		return;
+	}
+	for (size_t i = 0; i < d->config.listener_count; i++) {
+		const struct config_listener *l = &d->config.listeners[i], *r = &d->running[i];
+
+		compare_number(d, l->name, "reqid", l->reqid, r->reqid);
+		compare_number(d, l->name, "priority", l->priority, r->priority);
+	}
 }
 
 /* A number can be that of another process here, when the daemon is in a container. */
@@ -167,6 +216,7 @@ void doctor_daemon(struct doctor *d)
 			    version);
 		doctor_advise(d, "restart it, so that what is installed is what runs");
 	}
+	read_running(d);
 	compare_configuration(d);
 	enter_network(d);
 }

@@ -7,6 +7,11 @@
  * reported, whatever it does. Subnets and masks are compared bit by bit, as the kernel does. What
  * is ours is told by the reqid of its template.
  *
+ * The listeners are those that the daemon says it has, where one runs: the file may have been edited
+ * since, and a reqid or priority waits for a restart. Those of the file come on top. Without a
+ * daemon, a policy that does a guard's work with another mark may be a guard of an earlier run, and
+ * what must not be said of one is that it can be deleted.
+ *
  * Not looked at: policies for forwarding and for single sockets, for an XFRM interface, for marked
  * packets.
  */
@@ -104,12 +109,23 @@ static bool row_is_at(const struct row *row, const struct xfrm_policy *guard)
 	       ntohs(s->dport_mask) == guard->sel.dport_mask;
 }
 
+/* Of those that run, and behind them those of the file. */
+static const struct config_listener *listener_at(const struct doctor *d, size_t i)
+{
+	return i < d->running_count ? &d->running[i] : &d->config.listeners[i - d->running_count];
+}
+
+static size_t listener_count(const struct doctor *d)
+{
+	return d->running_count + d->config.listener_count;
+}
+
 static bool is_ours(const struct doctor *d, const struct row *row)
 {
 	const uint32_t reqid = row->template.reqid;
 
-	for (size_t i = 0; i < d->config.listener_count && row->has_template; i++) {
-		const uint32_t mark = d->config.listeners[i].reqid;
+	for (size_t i = 0; i < listener_count(d) && row->has_template; i++) {
+		const uint32_t mark = listener_at(d, i)->reqid;
 
 		if (reqid == mark || reqid >> 16 == mark)
 			return true;
@@ -117,13 +133,69 @@ static bool is_ours(const struct doctor *d, const struct row *row)
 	return false;
 }
 
-static bool does_as(const struct row *row, const struct xfrm_policy *guard)
+/* Nothing passes but through an SA, whatever its algorithms. */
+static bool blocks(const struct row *row)
 {
 	const struct xfrm_user_tmpl *t = &row->template;
 
-	return row->info.action == XFRM_POLICY_ALLOW && row->info.priority == guard->priority &&
-	       row->has_template && t->id.proto == guard->proto && t->reqid == guard->reqid &&
-	       t->mode == XFRM_MODE_TRANSPORT && !t->optional;
+	return row->info.action == XFRM_POLICY_ALLOW && row->has_template &&
+	       t->id.proto == IPPROTO_ESP && t->mode == XFRM_MODE_TRANSPORT && !t->optional;
+}
+
+static bool does_as(const struct row *row, const struct xfrm_policy *guard)
+{
+	return blocks(row) && row->info.priority == guard->priority &&
+	       row->template.reqid == guard->reqid;
+}
+
+/* Everybody to or from one port, or an aligned block of them, of one host. */
+static bool has_form_of_guard(const struct row *row)
+{
+	const struct xfrm_selector *s = &row->info.sel;
+	const uint8_t host = s->family == AF_INET ? 32 : 128;
+	const bool in = row->info.dir == XFRM_POLICY_IN;
+
+	return !s->proto && !s->ifindex && (in ? s->prefixlen_s : s->prefixlen_d) == 0 &&
+	       (in ? s->prefixlen_d : s->prefixlen_s) == host &&
+	       !(in ? s->sport_mask : s->dport_mask) && (in ? s->dport_mask : s->sport_mask);
+}
+
+static bool is_guard_of(const struct row *row, const struct config_listener *l)
+{
+	struct xfrm_policy guards[PLAN_MAX_GUARDS];
+	const size_t count = plan_guards(l, guards);
+
+	for (size_t i = 0; i < count; i++)
+		if (row_is_at(row, &guards[i]) && does_as(row, &guards[i]))
+			return true;
+	return false;
+}
+
+static bool meets_guard_of(const struct row *row, const struct config_listener *l)
+{
+	struct xfrm_policy guards[PLAN_MAX_GUARDS];
+	const size_t count = plan_guards(l, guards);
+
+	for (size_t i = 0; i < count; i++)
+		if (row_meets(row, &guards[i]))
+			return true;
+	return false;
+}
+
+/* Does it a guard's work for the ports of @l, a listener of the file, without being a guard that
+ * anybody now wants? */
+static bool may_be_past(const struct doctor *d, const struct row *row,
+			const struct config_listener *l)
+{
+	if (!blocks(row) || !has_form_of_guard(row) || !meets_guard_of(row, l))
+		return false;
+	for (size_t i = 0; i < d->running_count; i++)
+		if (meets_guard_of(row, &d->running[i]))
+			return false;
+	for (size_t i = 0; i < listener_count(d); i++)
+		if (is_guard_of(row, listener_at(d, i)))
+			return false;
+	return true;
 }
 
 /* ---- reporting ---- */
@@ -197,9 +269,9 @@ static void judge_stranger(struct doctor *d, const struct row *row)
 {
 	struct xfrm_policy guards[PLAN_MAX_GUARDS];
 
-	for (size_t i = 0; i < d->config.listener_count; i++) {
-		const struct config_listener *l = &d->config.listeners[i];
-		const size_t count = plan_guards(l, guards);
+	for (size_t i = 0; i < listener_count(d); i++) {
+		const struct config_listener *l = listener_at(d, i);
+		const size_t count = may_be_past(d, row, l) ? 0 : plan_guards(l, guards);
 
 		for (size_t k = 0; k < count; k++) {
 			const bool in_the_way =
@@ -213,27 +285,58 @@ static void judge_stranger(struct doctor *d, const struct row *row)
 	}
 }
 
-static bool is_there(const struct spd *spd, const struct xfrm_policy *guard)
+static void report_past(struct doctor *d, const struct spd *spd, const struct config_listener *l)
+{
+	const struct row *first = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < spd->count; i++) {
+		if (!may_be_past(d, &spd->rows[i], l))
+			continue;
+		first = first ? first : &spd->rows[i];
+		count++;
+	}
+	if (!first)
+		return;
+	doctor_find(d, DOCTOR_WARN,
+		    "%s: %zu polic%s of reqid %u, priority %u on its ports; the file says reqid %u, "
+		    "priority %u: maybe guards of an earlier run",
+		    l->name, count, count == 1 ? "y" : "ies", first->template.reqid,
+		    first->info.priority, l->reqid, l->priority);
+	if (d->config.state_dir[0])
+		doctor_advise(d, "leave them: they keep the ports closed. A start of secagreed "
+				 "replaces them if they are its own, and else says so");
+	else
+		doctor_advise(d, "leave them: they keep the ports closed. If they are secagreed's "
+				 "own, `secagreed --flush` with the file as it was takes them out");
+}
+
+static const struct row *find_at(const struct spd *spd, const struct xfrm_policy *guard)
 {
 	for (size_t i = 0; i < spd->count; i++)
-		if (row_is_at(&spd->rows[i], guard) && does_as(&spd->rows[i], guard))
-			return true;
-	return false;
+		if (row_is_at(&spd->rows[i], guard))
+			return &spd->rows[i];
+	return NULL;
 }
 
 static void count_guards(struct doctor *d, const struct spd *spd, const struct config_listener *l)
 {
 	struct xfrm_policy guards[PLAN_MAX_GUARDS];
 	const size_t count = plan_guards(l, guards);
-	size_t missing = 0;
+	size_t missing = 0, open = 0;
 
-	for (size_t i = 0; i < count; i++)
-		missing += !is_there(spd, &guards[i]);
+	for (size_t i = 0; i < count; i++) {
+		const struct row *row = find_at(spd, &guards[i]);
+
+		missing += !row || !does_as(row, &guards[i]);
+		open += !row || !blocks(row);
+	}
 	if (!missing)
 		return;
-	doctor_find(d, DOCTOR_FAIL,
-		    "%s: %zu of %zu guards %s missing: its ports stand open in clear", l->name,
-		    missing, count, missing == 1 ? "is" : "are");
+	doctor_find(d, DOCTOR_FAIL, "%s: %zu of %zu guards %s missing: %s", l->name, missing, count,
+		    missing == 1 ? "is" : "are",
+		    open ? "its ports stand open in clear"
+			 : "what has their places lets no clear text in, and maybe no phone");
 	doctor_advise(d, "secagreectl audit --mend puts them back; ip xfrm monitor policy shows "
 			 "who takes them out");
 }
@@ -257,7 +360,9 @@ void doctor_policies(struct doctor *d)
 	for (size_t i = 0; i < spd.count; i++)
 		if (!is_ours(d, &spd.rows[i]))
 			judge_stranger(d, &spd.rows[i]);
-	for (size_t i = 0; i < d->config.listener_count && d->status && !err; i++)
-		count_guards(d, &spd, &d->config.listeners[i]);
+	for (size_t i = 0; i < d->config.listener_count && !err; i++)
+		report_past(d, &spd, &d->config.listeners[i]);
+	for (size_t i = 0; i < d->running_count && !err; i++)
+		count_guards(d, &spd, &d->running[i]);
 	free(spd.rows);
 }

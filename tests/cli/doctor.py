@@ -334,7 +334,62 @@ def status_of(place, pid, **other):
     return {"version": VERSION, "pid": pid,
             "listeners": [{"name": "ims", "address": "127.0.0.1", "server_port": place.server,
                            "client_ports": f"{place.first}-{place.first + 2}", "reqid": 33203,
-                           "policies": "shared"}], **other}
+                           "priority": 2080, "policies": "shared"}], **other}
+
+
+def with_policies(place, reqid=33203, priority=2080, words="", only=None):
+    """The words before a command that runs in a network of its own, which has policies in the
+    places of the guards (or that of @only): as they are, or so that clear text may pass, @words."""
+    lines = []
+    for port in [only] if only else [place.server, *range(place.first, place.first + 3)]:
+        for dir_, ends in (("in", f"src 0.0.0.0/0 dst 127.0.0.1/32 dport {port}"),
+                           ("out", f"src 127.0.0.1/32 dst 0.0.0.0/0 sport {port}")):
+            lines.append(f"ip xfrm policy add {ends} dir {dir_} priority {priority} "
+                         f"tmpl proto esp reqid {reqid} mode transport {words}")
+    return "unshare", "--net", "sh", "-ec", "\n".join([*lines, 'exec "$@"']), "sh"
+
+
+def edited():
+    """The file says another reqid or priority than the daemon that made the guards."""
+    if os.geteuid() != 0:
+        T.ok(True, "guards of a file that was edited # SKIP needs root")
+        return
+    for key, other, word in (("reqid", 33204, "33203"), ("priority", 3000, "2080")):
+        with Place(listener_lines=f"{key} = {other}") as place, \
+                process(place, *with_policies(place)) as pid, \
+                daemon(place, **status_of(place, pid)):
+            found = place.doctor()
+            T.equal(found.of("policies"), ["ok"], f"{key} was edited: the guards are the daemon's")
+            check(found, "and what waits for a restart is named", "daemon", "warn",
+                  f"ims: the file says {key} {other}, the daemon uses {word} until it is restarted")
+            T.equal(found.of("daemon"), ["ok", "warn"], "and nothing else")
+        with Place(listener_lines=f"{key} = {other}") as place:
+            found = place.doctor(prefix=with_policies(place))
+            check(found, "without a daemon they may be those of an earlier run", "policies", "warn",
+                  "8 policies", f"{key} {word}", f"{key} {other}", "earlier run", "leave them",
+                  "A start of secagreed replaces them")
+            T.ok(found.of("policies") == ["warn"] and "delete" not in found.text,
+                 "and are not to be deleted", found)
+        with Place(listener_lines=f"{key} = {other}", top="state-dir = off") as place:
+            check(place.doctor(prefix=with_policies(place)), "nor does a start where nothing is "
+                  "written down", "policies", "warn", "secagreed --flush")
+    with Place() as place:
+        T.equal(place.doctor(prefix=with_policies(place)).of("policies"), ["ok"],
+                "without a daemon guards as the file wants them are fine")
+        check(place.doctor(prefix=with_policies(place, 7, words="level use", only=place.server)),
+              "one that lets clear text pass is no guard of any run", "policies", "fail",
+              f"port {place.server}", "reqid 7", "the place of a guard")
+    with Place() as place, process(place, *with_policies(place, 7)) as pid, \
+            daemon(place, **status_of(place, pid)):
+        found = place.doctor()
+        check(found, "a daemon that runs knows its own: these are another program's", "policies",
+              "fail", "reqid 7", "the place of a guard")
+        check(found, "but they leave no port open", "policies", "fail", "8 of 8 guards are missing",
+              "lets no clear text in")
+    with Place() as place, process(place, *with_policies(place, only=place.server)) as pid, \
+            daemon(place, **status_of(place, pid)):
+        check(place.doctor(), "those that are gone do", "policies", "fail",
+              "6 of 8 guards are missing", "open in clear")
 
 
 def running():
@@ -405,7 +460,7 @@ def algorithms():
 
 def main():
     for part in (configuration, text, sockets, state, ports, encap, others, capability, running,
-                 counters, algorithms):
+                 edited, counters, algorithms):
         T.part(part)
     return T.done()
 

@@ -223,6 +223,24 @@ class Test:
                    "ip address add")
         self.host.ip("address", "add", f"{lab.PCSCF_4}/24", "dev", lab.DEVICE)
 
+    def edited(self):
+        reqid = 33204
+        path = self.other_config("edited.conf", "server-port", f"reqid = {reqid}\n    server-port")
+        found = self.doctor(config=path)
+        self.tap.ok(found.levels("policies") == {"ok"},
+                    "guards of a daemon whose file was edited are its own", found)
+        self.named("and what waits for a restart is named", "daemon", "warn",
+                   f"ims: the file says reqid {reqid}, the daemon uses 33203", found=found)
+        self.bed.daemon.end(signal.SIGTERM)
+        found = self.named("when it has stopped they may be an earlier run's", "policies", "warn",
+                           "4 policies", "reqid 33203", "earlier run", "leave them",
+                           found=self.doctor(config=path))
+        self.tap.ok(found.levels("policies") == {"warn"}, "and nothing else", found)
+        for one in self.bed.listeners:
+            one["settings"]["reqid"] = reqid
+        self.bed.start_daemon()
+        self.fine("the start replaces them", "policies")
+
     # ---- without one ----
 
     def killed(self):
@@ -303,8 +321,8 @@ def run(test):
     test.bed.start_daemon()
     test.listen_all()
     for part in (test.healthy, test.ports, test.policies, test.sysctls, test.counters,
-                 test.eavesdroppers, test.addresses, test.killed, test.encap, test.configured,
-                 test.privileges, test.algorithms):
+                 test.eavesdroppers, test.edited, test.addresses, test.killed, test.encap,
+                 test.configured, test.privileges, test.algorithms):
         part()
 
 

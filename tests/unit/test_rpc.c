@@ -1385,6 +1385,8 @@ static void status_counts(void **state)
 	listener = json_array_get(json_object_get(result, "listeners"), 0);
 	assert_string_equal(text_of(listener, "name"), "ims");
 	assert_string_equal(text_of(listener, "client_ports"), "6104-6107");
+	assert_int_equal(number_of(listener, "reqid"), 33203);
+	assert_int_equal(number_of(listener, "priority"), 2080);
 	assert_string_equal(text_of(call("daemon.version", "{}"), "version"), SECAGREED_VERSION);
 }
 
