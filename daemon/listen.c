@@ -9,6 +9,7 @@
  */
 #include "daemon/listen.h"
 #include "daemon/inherit.h"
+#include "daemon/machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,6 +109,20 @@ static int open_unix(const struct config_socket *where, int fd, char *ret_why, s
 	return err;
 }
 
+static void explain_bind(const char *path, int err, char *ret_why, size_t why_cap)
+{
+	char user[64], advice[300];
+
+	if (err != -ENOENT && err != -EACCES) {
+		snprintf(ret_why, why_cap, "%s: %s", path, strerror(-err));
+		return;
+	}
+	machine_name_user(geteuid(), user, sizeof(user));
+	machine_advise_directory(path, geteuid(), advice, sizeof(advice));
+	snprintf(ret_why, why_cap, "%s: %s (its directory must exist, and the user %s must be able "
+		 "to write to it: %s)", path, strerror(-err), user, advice);
+}
+
 static int make_unix(const struct config_socket *where, int *ret_fd, char *ret_why, size_t why_cap)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -122,8 +137,7 @@ static int make_unix(const struct config_socket *where, int *ret_fd, char *ret_w
 	}
 	err = bind_unix(&address, &fd);
 	if (err) {
-		snprintf(ret_why, why_cap, "%s: %s (its directory must exist, and the daemon's user "
-			 "must be able to write to it)", where->path, strerror(-err));
+		explain_bind(where->path, err, ret_why, why_cap);
 		return err;
 	}
 	err = open_unix(where, fd, ret_why, why_cap);

@@ -10,12 +10,14 @@
 #include <errno.h>
 #include <grp.h>
 #include <libgen.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define STORE_NAME "sets.mdb"
+#define STORE_NAME   "sets.mdb"
+#define FIRST_PERSON 1000 /* users below are the system's */
 
 struct look {
 	void (*say)(void *arg, const char *what, const char *advice);
@@ -24,7 +26,7 @@ struct look {
 	char user_name[64];
 };
 
-static void name_of(uid_t uid, char *ret, size_t cap)
+void machine_name_user(uid_t uid, char *ret, size_t cap)
 {
 	const struct passwd *user = getpwuid(uid);
 
@@ -47,6 +49,61 @@ int machine_user(const struct config *config, uid_t starter, uid_t *ret)
 	return user || !config->user[0] ? 0 : -ENOENT;
 }
 
+static bool is_in_group(uid_t user, gid_t group)
+{
+	const struct passwd *entry = getpwuid(user);
+	gid_t groups[NGROUPS_MAX];
+	int count = NGROUPS_MAX;
+
+	if (!entry || getgrouplist(entry->pw_name, entry->pw_gid, groups, &count) < 0)
+		return false;
+	for (int i = 0; i < count; i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+/* The first class that fits counts, also where a later one has more rights. */
+bool machine_can_make_in(const struct stat *dir, uid_t user)
+{
+	mode_t wanted = S_IWOTH | S_IXOTH;
+
+	if (dir->st_uid == user)
+		wanted = S_IWUSR | S_IXUSR;
+	else if (is_in_group(user, dir->st_gid))
+		wanted = S_IWGRP | S_IXGRP;
+	return (dir->st_mode & wanted) == wanted;
+}
+
+/* The system's, or somebody's home. */
+static bool is_shared(const char *dir)
+{
+	char copy[CONFIG_DIR_BYTES];
+	const char *parent;
+	struct stat st;
+
+	if (stat(dir, &st) < 0)
+		return false;
+	snprintf(copy, sizeof(copy), "%s", dir);
+	parent = dirname(copy);
+	return !strcmp(parent, "/") || !strcmp(parent, "/var") || st.st_uid >= FIRST_PERSON;
+}
+
+void machine_advise_directory(const char *path, uid_t user, char *ret, size_t cap)
+{
+	char socket[CONFIG_DIR_BYTES], standard[] = CONFIG_DEFAULT_SOCKET, name[64];
+	const char *dir;
+
+	snprintf(socket, sizeof(socket), "%s", path);
+	dir = dirname(socket);
+	machine_name_user(user, name, sizeof(name));
+	if (is_shared(dir))
+		snprintf(ret, cap, "install -d -m 0755 -o %s %s, and a path in there", name,
+			 dirname(standard));
+	else
+		snprintf(ret, cap, "install -d -m 0755 -o %s %s", name, dir);
+}
+
 /* True: it is the daemon's. */
 static bool look_at_owner(const struct look *look, const char *path, const struct stat *st)
 {
@@ -54,7 +111,7 @@ static bool look_at_owner(const struct look *look, const char *path, const struc
 
 	if (st->st_uid == look->user)
 		return true;
-	name_of(st->st_uid, owner, sizeof(owner));
+	machine_name_user(st->st_uid, owner, sizeof(owner));
 	snprintf(what, sizeof(what), "%s belongs to %s, and the daemon is %s", path, owner,
 		 look->user_name);
 	snprintf(advice, sizeof(advice), "chown %s %s", look->user_name, path);
@@ -86,10 +143,7 @@ static void look_at_parent(const struct look *look, const char *dir)
 	snprintf(copy, sizeof(copy), "%s", dir);
 	parent = dirname(copy);
 	is_there = stat(parent, &st) == 0;
-	if (!is_there && !strcmp(dir, CONFIG_DEFAULT_STATE))
-		return;
-	if (is_there && (look->user == 0 || st.st_mode & (S_IWOTH | S_IWGRP) ||
-			 (st.st_uid == look->user && st.st_mode & S_IWUSR)))
+	if (is_there ? machine_can_make_in(&st, look->user) : !strcmp(dir, CONFIG_DEFAULT_STATE))
 		return;
 	snprintf(what, sizeof(what), "%s does not exist, and %s cannot make it in %s%s", dir,
 		 look->user_name, parent, is_there ? "" : ", which does not exist either");
@@ -124,7 +178,7 @@ void machine_look_at_state(const struct config *config, uid_t user,
 {
 	struct look look = { .say = say, .arg = arg, .user = user };
 
-	name_of(user, look.user_name, sizeof(look.user_name));
+	machine_name_user(user, look.user_name, sizeof(look.user_name));
 	if (config->state_dir[0])
 		look_at_dir(&look, config->state_dir);
 }

@@ -47,6 +47,9 @@ int doctor_number(const char *path, unsigned long long *ret);
  * known. */
 bool doctor_is_net_admin(const char *who);
 
+/* The user that the daemon is, or will be when root starts it. 0, or -ENOENT: there is no such. */
+int doctor_user(const struct doctor *d, uid_t *ret);
+
 /* A listener of daemon.status, with the defaults for what that does not tell. 0 or -EINVAL. */
 int doctor_listener(const json_t *json, struct config_listener *ret);
 

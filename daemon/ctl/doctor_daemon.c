@@ -17,6 +17,7 @@
 
 #include "daemon/ctl/doctor.h"
 #include "daemon/ctl/kernel_read.h"
+#include "daemon/machine.h"
 
 /* ---- configuration ---- */
 
@@ -223,18 +224,38 @@ void doctor_daemon(struct doctor *d)
 
 /* ---- sockets ---- */
 
-static void look_at_directory(struct doctor *d, const struct config_socket *s)
+/* Is it somebody else's, a service manager's, and serves? Then the daemon has none to make. */
+static bool is_given(const struct doctor *d, const struct config_socket *s, uid_t user)
 {
-	char path[sizeof(s->path)];
 	struct stat st;
 
+	return d->status && lstat(s->path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid != user;
+}
+
+static void look_at_directory(struct doctor *d, const struct config_socket *s)
+{
+	char path[sizeof(s->path)], advice[300], name[64], owner[64];
+	const char *dir;
+	struct stat st;
+	uid_t user;
+
 	snprintf(path, sizeof(path), "%s", s->path);
-	if (stat(dirname(path), &st) == 0 || errno != ENOENT)
+	dir = dirname(path);
+	if ((stat(dir, &st) < 0 && errno != ENOENT) || doctor_user(d, &user) < 0)
+		return; /* that there is no such user is found elsewhere */
+	machine_advise_directory(s->path, user, advice, sizeof(advice));
+	if (stat(dir, &st) < 0) {
+		doctor_find(d, DOCTOR_WARN, "%s: its directory does not exist", s->path);
+	} else if (!machine_can_make_in(&st, user) && !is_given(d, s, user)) {
+		machine_name_user(user, name, sizeof(name));
+		machine_name_user(st.st_uid, owner, sizeof(owner));
+		doctor_find(d, DOCTOR_FAIL,
+			    "%s: the daemon's user %s cannot make it: %s belongs to %s, mode %04o",
+			    s->path, name, dir, owner, st.st_mode & 07777);
+	} else {
 		return;
-	snprintf(path, sizeof(path), "%s", s->path);
-	doctor_find(d, DOCTOR_WARN, "%s: its directory does not exist", s->path);
-	doctor_advise(d, "make it: install -d %s (a service file's RuntimeDirectory does, too)",
-		      dirname(path));
+	}
+	doctor_advise(d, "%s (a service file's RuntimeDirectory does it, too)", advice);
 }
 
 static void look_at_rights(struct doctor *d, const struct config_socket *s, const struct stat *st)

@@ -49,6 +49,11 @@ static void look_at_user(struct doctor *d, uid_t wanted, uid_t runs_as)
 	}
 }
 
+int doctor_user(const struct doctor *d, uid_t *ret)
+{
+	return running_user(d, ret) == 0 ? 0 : machine_user(&d->config, 0, ret);
+}
+
 void doctor_state(struct doctor *d)
 {
 	uid_t wanted, runs_as;

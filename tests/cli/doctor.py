@@ -157,7 +157,7 @@ def sockets():
         check(place.doctor(), "that of the HTTP socket, too", "sockets", "fail", "http.sock",
               "no-such-group", "section http")
         check(place.doctor(), "a directory that does not exist is named", "sockets", "warn",
-              "install -d /nonexistent")
+              "install -d -m 0755 -o ", " /nonexistent")
     with Place(socket_lines='mode = "0666"') as place:
         check(place.doctor(), "a mode that lets everybody in is one", "sockets", "warn", "0660")
     with Place() as place:
@@ -177,6 +177,61 @@ def sockets():
     with Place() as place:
         found = place.doctor()
         check(found, "that no daemon runs is said, and is no fault", "daemon", "warn", place.socket)
+
+
+def start(place):
+    """What a daemon says until it has started or not, in a network of its own."""
+    said = []
+    with subprocess.Popen(["unshare", "--net", os.path.join(os.path.dirname(CTL), "secagreed"),
+                           "--foreground", "-c", place.path], stderr=subprocess.PIPE,
+                          text=True) as daemon_:
+        for line in daemon_.stderr:
+            said.append(line)
+            if "event=started" in line:
+                daemon_.terminate()
+    return "".join(said)
+
+
+def directory():
+    """Of the socket, where the daemon is another user than who made it."""
+    with Place(top='user = "nobody"') as place:
+        check(place.doctor(), "a directory that the daemon's user cannot write to is one",
+              "sockets", "fail", place.socket, "user nobody cannot make it", "mode 0700",
+              "install -d -m 0755 -o nobody ")
+    with Place(top='user = "nobody"\nhttp { path = "/run/http.sock" }') as place:
+        check(place.doctor(), "the system's own is not given away", "sockets", "fail",
+              "/run/http.sock", "install -d -m 0755 -o nobody /run/secagreed, and a path in there")
+    if os.geteuid() != 0:
+        T.ok(True, "what is to be typed helps # SKIP needs root")
+        return
+    with Place(top='user = "nobody"\nstate-dir = off') as place:
+        os.chmod(place.directory, 0o755)
+        command = f"install -d -m 0755 -o nobody {place.directory}"
+        check(place.doctor(), "one of root's is one", "sockets", "fail", "belongs to root, mode 0755",
+              command)
+        said = start(place)
+        T.ok(all(word in said for word in (place.socket, "Permission denied", "user nobody",
+                                           command)), "and the daemon says the same", said)
+        subprocess.run(command.split(), check=True)
+        T.equal(place.doctor().of("sockets"), ["ok"], "what is to be typed helps")
+        said = start(place)
+        T.ok("Permission denied" not in said, "and the daemon gets further", said)
+        for mode, wanted in ((0o575, ["fail"]), (0o557, ["fail"]), (0o755, ["ok"])):
+            os.chmod(place.directory, mode)
+            T.equal(place.doctor().of("sockets"), wanted, f"its owner's, mode {mode:04o}")
+        os.chown(place.directory, 0, 65534)
+        for mode, wanted in ((0o775, ["ok"]), (0o757, ["fail"])):
+            os.chmod(place.directory, mode)
+            T.equal(place.doctor().of("sockets"), wanted, f"its group's, mode {mode:04o}")
+        os.chown(place.directory, 0, 0)
+        for mode, wanted in ((0o757, ["ok"]), (0o756, ["fail"])):
+            os.chmod(place.directory, mode)
+            T.equal(place.doctor().of("sockets"), wanted, f"anybody's, mode {mode:04o}")
+    with Place(top='user = "root"\nstate-dir = off') as place:
+        os.chown(place.directory, 1, 1)
+        check(place.doctor(), "root without its powers cannot write to another's", "sockets", "fail",
+              "user root cannot make it", f"install -d -m 0755 -o root {place.directory}")
+        T.ok("Permission denied" in start(place), "nor can the daemon", place)
 
 
 def secagreed_says(place):
@@ -459,8 +514,8 @@ def algorithms():
 
 
 def main():
-    for part in (configuration, text, sockets, state, ports, encap, others, capability, running,
-                 edited, counters, algorithms):
+    for part in (configuration, text, sockets, directory, state, ports, encap, others, capability,
+                 running, edited, counters, algorithms):
         T.part(part)
     return T.done()
 

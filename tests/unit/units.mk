@@ -162,7 +162,7 @@ test_notify_PKG := libevent_core
 test_syscall_filter := daemon/syscall_filter.c
 test_syscall_filter_PKG := libseccomp
 # not a test but a daemon over the fake kernel, for tests/cli/doors.py
-fake_daemon := $(addprefix daemon/,conn.c control.c inherit.c listen.c) $(filter-out tests/unit/fake_timer.c,$(DOORS)) daemon/timer.c
+fake_daemon := $(addprefix daemon/,conn.c control.c inherit.c listen.c machine.c) $(filter-out tests/unit/fake_timer.c,$(DOORS)) daemon/timer.c
 fake_daemon_PKG := libcrypto libconfuse liblz4 jansson libevent_core
 fake_daemon_LIBS := -losipparser2
 test_wireshark := daemon/wireshark.c xfrm/algo.c xfrm/ip.c proto/text.c
