@@ -55,9 +55,10 @@ ELSEWHERE = {
     "secagreectl doctor": "tests/kernel/doctor.py", "secagreectl top": "tests/cli/operate.py",
     "secagreed --flush": "tests/kernel/strangers.py",
     "secagreed --check-config": "tests/doc/documentation.py",
-    "install -d /run/secagreed": "secagreed.8", "secagreed --foreground": "secagreed.8",
+    "install -d -m 0755": "secagreed.8", "secagreed --foreground": "secagreed.8",
     "adduser kamailio": "tests/e2e/kamailio.py", "cp conf/kamailio": "tests/e2e/kamailio.py",
     "sysctl ": "tests/kernel/doctor.py",
+    "tests/cli/doctor.py": "make test",
     "nft ": "tests/kernel/look.py", "tcpdump ": "tests/kernel/look.py",
 }
 
@@ -238,6 +239,7 @@ class Test:
         return said
 
     def start(self):
+        self.types("README.md", "useradd")
         self.types("secagreed.8", "install -d")
         command, _ = self.examples.take("secagreed.8", "secagreed --foreground")
         self.daemon, _ = self.shell.leave(command, "event=started")
@@ -378,7 +380,6 @@ def prepare():
         os.makedirs(f"/run/etc/{name}")
     netns.run("mount", "-t", "overlay", "-o", "lowerdir=/etc,upperdir=/run/etc/upper,"
               "workdir=/run/etc/work", "overlay", "/etc")
-    netns.run("systemd-sysusers", os.path.join(lab.ROOT, "conf/systemd/secagreed.sysusers"))
     os.makedirs("/etc/secagreed", exist_ok=True)
     text = manual.read("conf", "secagreed.conf")
     for before, after in ((r'(?s)(^http \{.*?path = )""', r'\1"/run/secagreed/http.sock"'),
