@@ -235,8 +235,8 @@ static void drop_unanswered(const struct request *r, const struct sa_contact *co
 		sa_set_drop(unanswered, "challenge-rejected");
 }
 
-/* TS 33.203 6.1.5: what the phone says of its own integrity never passes. @value NULL: and nothing
- * takes its place. */
+/* TS 33.203 6.1.5: what the phone says of its own integrity never passes, and neither does what we
+ * cannot read and somebody else may. @value NULL: and nothing takes its place. */
 static void set_integrity(struct sip_work *w, enum sip_name name, const char *value)
 {
 	static const char *const NAMES[] = {"integrity-protected", NULL};
@@ -244,8 +244,12 @@ static void set_integrity(struct sip_work *w, enum sip_name name, const char *va
 	struct auth auth;
 
 	for (size_t at = 0; (h = sip_header_next(&w->m, name, &at));) {
-		if (auth_read(h->value, &auth) == 0)
+		const int err = auth_read(h->value, &auth);
+
+		if (!err)
 			sip_edit_auth(&w->edits, &auth, NAMES, value ? NAMES[0] : NULL, value);
+		else if (err != -ENOENT) /* another scheme */
+			sip_edit_replace(&w->edits, h->line, (struct span){NULL, 0});
 	}
 }
 

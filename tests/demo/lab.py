@@ -320,9 +320,9 @@ def listener(name, address, server_port=6100, client_ports=(6104, 6107), **setti
 
 
 def daemon_config(path, listeners, settings):
-    text = (f'user = "root"\nsocket {{ path = "{path}"  mode = "0600"  group = "root" }}\n'
-            'log-level = "debug"\n')
-    text += "".join(f"{key} = {value}\n" for key, value in settings.items())
+    text = f'user = "root"\nsocket {{ path = "{path}"  mode = "0600"  group = "root" }}\n'
+    text += "".join(f"{key} = {value}\n" for key, value in {"log-level": '"debug"',
+                                                            **settings}.items())
     for one in listeners:
         ports = one["client_ports"]
         text += (f'listener {one["name"]} {{\n    address = "{one["address"]}"\n'

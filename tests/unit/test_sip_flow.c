@@ -1200,6 +1200,24 @@ static void every_authorization_says_it_and_requests_of_other_methods_do_not(voi
 	assert_has("Authorization: Digest " USER "\r\n");
 }
 
+/* Whoever reads it more leniently than we do would believe the phone. */
+static void credentials_that_nobody_can_read_do_not_pass(void **state)
+{
+	struct sa_set *set = registered();
+
+	(void)state;
+	reregister(set, "Authorization: Digest " USER ",realm=\"a\"\r\n"
+			"Proxy-Authorization: Digest a,integrity-protected=\"yes\"b\r\n"
+			"Proxy-Authorization: Other a,b\r\n" CONTACT);
+	assert_has("\r\nAuthorization: Digest " USER ",realm=\"a\", integrity-protected=\"yes\"\r\n");
+	assert_not("Digest a");
+	assert_has("\r\nProxy-Authorization: Other a,b\r\n");
+	over(set);
+	request(other("INVITE", "Authorization: Digest a,integrity-protected=\"yes\"b\r\n"));
+	assert_forwarded();
+	assert_not("Authorization");
+}
+
 static void a_register_without_authorization_is_named_by_its_To(void **state)
 {
 	(void)state;
@@ -2570,6 +2588,7 @@ int main(void)
 		T(a_superseded_set_gains_no_life),
 		T(a_reregistration_stays_with_its_contact),
 		T(every_authorization_says_it_and_requests_of_other_methods_do_not),
+		T(credentials_that_nobody_can_read_do_not_pass),
 		T(a_register_without_authorization_is_named_by_its_To),
 		T(B7_a_protected_request_passes_without_the_security_headers),
 		T(B5_a_wrong_list_in_a_request_gets_494_with_the_right_one),
