@@ -100,21 +100,35 @@ struct word {
 	int value;
 };
 
+static const struct word *find_word(const struct word *words, const char *text)
+{
+	while (words->name && strcmp(text, words->name) != 0)
+		words++;
+	return words->name ? words : NULL;
+}
+
+/* "a, b, c" */
+static const char *join(const struct word *words, char *ret, size_t cap)
+{
+	struct text_out out;
+
+	text_out_init(&out, ret, cap);
+	for (const struct word *w = words; w->name; w++)
+		text_out_printf(&out, "%s%s", w == words ? "" : ", ", w->name);
+	return ret;
+}
+
 static int word_value(cfg_t *cfg, const char *key, const struct word *words, int *ret)
 {
 	const char *text = cfg_getstr(cfg, key);
-	char known[160] = "";
+	const struct word *word = find_word(words, text);
+	char known[160];
 
-	for (const struct word *w = words; w->name; w++) {
-		size_t n = strlen(known);
-
-		if (!strcmp(text, w->name)) {
-			*ret = w->value;
-			return 0;
-		}
-		snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", w->name);
-	}
-	return wrong(cfg, key, "%s = \"%s\": it is one of %s", key, text, known);
+	if (!word)
+		return wrong(cfg, key, "%s = \"%s\": it is one of %s", key, text,
+			     join(words, known, sizeof(known)));
+	*ret = word->value;
+	return 0;
 }
 
 static const struct word LOG_LEVELS[] = {
@@ -342,36 +356,32 @@ static int read_mechanisms(cfg_t *cfg, struct config_listener *l)
 	return 0;
 }
 
-/* "a, b, c" */
-static const char *join(const char *const *names, char *ret, size_t cap)
-{
-	struct text_out out;
+static const struct word PROTOCOLS[] = {
+	{ "esp", 0 }, { "ah", 1 }, { NULL, 0 },
+};
 
-	text_out_init(&out, ret, cap);
-	for (size_t k = 0; names[k]; k++)
-		text_out_printf(&out, "%s%s", k ? ", " : "", names[k]);
-	return ret;
-}
+static const struct word MODES[] = {
+	{ "trans", 0 }, { "tun", 1 }, { "UDP-enc-tun", 2 }, { NULL, 0 },
+};
 
-static int flags(cfg_t *cfg, const char *key, const char *const *names, bool *const *values)
+/* The value of a word is its place in @values. */
+static int flags(cfg_t *cfg, const char *key, const struct word *words, bool *const *values)
 {
 	const unsigned count = cfg_size(cfg, key);
-	char all[80];
+	char known[160];
 
 	if (!count)
 		return 0; /* the default */
-	for (size_t k = 0; names[k]; k++)
-		*values[k] = false;
+	for (const struct word *w = words; w->name; w++)
+		*values[w->value] = false;
 	for (unsigned i = 0; i < count; i++) {
 		const char *text = cfg_getnstr(cfg, key, i);
-		size_t k = 0;
+		const struct word *word = find_word(words, text);
 
-		while (names[k] && strcmp(text, names[k]) != 0)
-			k++;
-		if (!names[k])
+		if (!word)
 			return wrong(cfg, key, "%s: \"%s\" is none of %s", key, text,
-				     join(names, all, sizeof(all)));
-		*values[k] = true;
+				     join(words, known, sizeof(known)));
+		*values[word->value] = true;
 	}
 	return 0;
 }
@@ -685,8 +695,6 @@ static int check_selectors(cfg_t *cfg, const struct config_listener *l)
 
 static int read_choices(cfg_t *cfg, struct config_listener *l)
 {
-	static const char *const PROTOCOLS[] = { "esp", "ah", NULL };
-	static const char *const MODES[] = { "trans", "tun", "UDP-enc-tun", NULL };
 	bool *const protocols[] = { &l->select.esp, &l->select.ah };
 	bool *const modes[] = { &l->select.trans, &l->select.tun, &l->select.udp_enc_tun };
 	int policies, selectors, encryption, security_server, verify, returning_phone;

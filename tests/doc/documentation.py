@@ -142,15 +142,12 @@ def check_words(source, page):
     """What word_value(), flags() and number() take stands in the item of its key."""
     text = {key: told for (_, key), told in page.items()}
     tables = dict(re.findall(r"struct word (\w+)\[\] = \{(.*?)\n\};", source, re.S))
-    for key, table in re.findall(r'word_value\(cfg, "([\w-]+)", (\w+)', source):
+    keys = re.findall(r'(?:word_value|flags)\(cfg, "([\w-]+)", (\w+)', source)
+    T.ok({"protocols", "modes"} < {key for key, _ in keys}, "the tables of words are found", *keys)
+    for key, table in keys:
         words = re.findall(r'\{ "([\w-]+)"', tables[table])
         T.ok(words and all(word in text.get(key, "") for word in words),
              f"{key}: the page has each word that it may be", *words)
-    for key in ("protocols", "modes"):
-        row = re.search(rf"{key.upper()}\[\] = \{{ (.*?), NULL", source)[1]
-        names = re.findall(r'"([^"]+)"', row)
-        T.ok(all(name in text.get(key, "") for name in names), f"{key}: the page has each of them",
-             *names)
     for key, low, high in re.findall(r'number\(cfg, "([\w-]+)", (\w+), (\w+)', source):
         told = f"{low} to {CONSTANTS.get(high, high)}"
         T.ok(told in text.get(key, "").replace("\n", " "), f"{key}: the page has its range, {told}")
