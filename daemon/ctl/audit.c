@@ -339,16 +339,12 @@ static int enter_network(const struct ctl *ctl, const json_t *status)
 
 static int meet_daemon(struct audit *a)
 {
-	json_t *result, *listener;
-	size_t i;
+	json_t *result;
 	int status = ask(a, "daemon.status", json_object(), &result);
 
 	if (status != CTL_YES)
 		return status;
-	json_array_foreach (json_object_get(result, "listeners"), i, listener)
-		if (i < CONFIG_MAX_LISTENERS &&
-		    doctor_listener(listener, &a->config.listeners[i]) == 0)
-			a->config.listener_count = i + 1;
+	a->config.listener_count = doctor_listeners(result, a->config.listeners);
 	status = enter_network(a->ctl, result);
 	json_decref(result);
 	return status;

@@ -50,8 +50,9 @@ bool doctor_is_net_admin(const char *who);
 /* The user that the daemon is, or will be when root starts it. 0, or -ENOENT: there is no such. */
 int doctor_user(const struct doctor *d, uid_t *ret);
 
-/* A listener of daemon.status, with the defaults for what that does not tell. 0 or -EINVAL. */
-int doctor_listener(const json_t *json, struct config_listener *ret);
+/* The listeners of daemon.status that can be read, with the defaults for what it does not tell. @ret
+ * holds CONFIG_MAX_LISTENERS. Returns how many there are. */
+size_t doctor_listeners(const json_t *status, struct config_listener *ret);
 
 /* The checks. */
 void doctor_configuration(struct doctor *d);

@@ -68,7 +68,7 @@ static void explain_silence(struct doctor *d, int err, const char *why)
 	}
 }
 
-int doctor_listener(const json_t *json, struct config_listener *ret)
+static int read_listener(const json_t *json, struct config_listener *ret)
 {
 	struct config_listener l;
 	const char *name, *address, *ports;
@@ -94,15 +94,15 @@ int doctor_listener(const json_t *json, struct config_listener *ret)
 	return 0;
 }
 
-static void read_running(struct doctor *d)
+size_t doctor_listeners(const json_t *status, struct config_listener *ret)
 {
 	json_t *listener;
-	size_t i;
+	size_t i, count = 0;
 
-	json_array_foreach (json_object_get(d->status, "listeners"), i, listener)
-		if (d->running_count < CONFIG_MAX_LISTENERS &&
-		    doctor_listener(listener, &d->running[d->running_count]) == 0)
-			d->running_count++;
+	json_array_foreach (json_object_get(status, "listeners"), i, listener)
+		if (count < CONFIG_MAX_LISTENERS && read_listener(listener, &ret[count]) == 0)
+			count++;
+	return count;
 }
 
 static bool is_same(const struct config_listener *a, const struct config_listener *b)
@@ -217,7 +217,7 @@ void doctor_daemon(struct doctor *d)
 			    version);
 		doctor_advise(d, "restart it, so that what is installed is what runs");
 	}
-	read_running(d);
+	d->running_count = doctor_listeners(d->status, d->running);
 	compare_configuration(d);
 	enter_network(d);
 }
@@ -238,13 +238,15 @@ static void look_at_directory(struct doctor *d, const struct config_socket *s)
 	const char *dir;
 	struct stat st;
 	uid_t user;
+	bool is_there;
 
 	snprintf(path, sizeof(path), "%s", s->path);
 	dir = dirname(path);
-	if ((stat(dir, &st) < 0 && errno != ENOENT) || doctor_user(d, &user) < 0)
+	is_there = stat(dir, &st) == 0;
+	if ((!is_there && errno != ENOENT) || doctor_user(d, &user) < 0)
 		return; /* that there is no such user is found elsewhere */
 	machine_advise_directory(s->path, user, advice, sizeof(advice));
-	if (stat(dir, &st) < 0) {
+	if (!is_there) {
 		doctor_find(d, DOCTOR_WARN, "%s: its directory does not exist", s->path);
 	} else if (!machine_can_make_in(&st, user) && !is_given(d, s, user)) {
 		machine_name_user(user, name, sizeof(name));

@@ -160,24 +160,20 @@ static bool has_form_of_guard(const struct row *row)
 	       !(in ? s->sport_mask : s->dport_mask) && (in ? s->dport_mask : s->sport_mask);
 }
 
-static bool is_guard_of(const struct row *row, const struct config_listener *l)
+static bool is_guard(const struct row *row, const struct xfrm_policy *guard)
 {
-	struct xfrm_policy guards[PLAN_MAX_GUARDS];
-	const size_t count = plan_guards(l, guards);
-
-	for (size_t i = 0; i < count; i++)
-		if (row_is_at(row, &guards[i]) && does_as(row, &guards[i]))
-			return true;
-	return false;
+	return row_is_at(row, guard) && does_as(row, guard);
 }
 
-static bool meets_guard_of(const struct row *row, const struct config_listener *l)
+/* Is @row to one of the guards of @l what @is_so asks? */
+static bool any_guard(const struct row *row, const struct config_listener *l,
+		      bool (*is_so)(const struct row *row, const struct xfrm_policy *guard))
 {
 	struct xfrm_policy guards[PLAN_MAX_GUARDS];
 	const size_t count = plan_guards(l, guards);
 
 	for (size_t i = 0; i < count; i++)
-		if (row_meets(row, &guards[i]))
+		if (is_so(row, &guards[i]))
 			return true;
 	return false;
 }
@@ -187,13 +183,13 @@ static bool meets_guard_of(const struct row *row, const struct config_listener *
 static bool may_be_past(const struct doctor *d, const struct row *row,
 			const struct config_listener *l)
 {
-	if (!blocks(row) || !has_form_of_guard(row) || !meets_guard_of(row, l))
+	if (!blocks(row) || !has_form_of_guard(row) || !any_guard(row, l, row_meets))
 		return false;
 	for (size_t i = 0; i < d->running_count; i++)
-		if (meets_guard_of(row, &d->running[i]))
+		if (any_guard(row, &d->running[i], row_meets))
 			return false;
 	for (size_t i = 0; i < listener_count(d); i++)
-		if (is_guard_of(row, listener_at(d, i)))
+		if (any_guard(row, listener_at(d, i), is_guard))
 			return false;
 	return true;
 }
