@@ -120,7 +120,7 @@ const char *event_field_text(const struct event_field *field)
 
 /* ---- the ring ---- */
 
-static int64_t now_ms(void)
+int64_t event_now_ms(void)
 {
 	struct timespec now;
 
@@ -162,7 +162,7 @@ static struct event_record *record_of(enum event_name name, const struct event_f
 	if (!record)
 		return NULL;
 	record->seq = ring.last;
-	record->time_ms = now_ms();
+	record->time_ms = event_now_ms();
 	record->name = name;
 	record->holders = 1;
 	record->bytes = bytes;

@@ -110,6 +110,9 @@ uint64_t event_total(enum event_name name);
 /* The number of the latest event, 0 = none yet. */
 uint64_t event_last(void);
 
+/* The clock of an event's time_ms, UTC. */
+int64_t event_now_ms(void);
+
 /* The first event from number @seq on that is still kept, or NULL: there is none. */
 const struct event_record *event_from(uint64_t seq);
 

@@ -16,7 +16,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 /* Which field names it. */
@@ -182,10 +181,7 @@ static void keep(struct event_record *record)
 
 void history_start(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	history.since_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	history.since_ms = (uint64_t)event_now_ms();
 	event_keep(keep);
 }
 
