@@ -124,9 +124,11 @@ static int word_value(cfg_t *cfg, const char *key, const struct word *words, int
 	const struct word *word = find_word(words, text);
 	char known[160];
 
-	if (!word)
-		return wrong(cfg, key, "%s = \"%s\": it is one of %s", key, text,
-			     join(words, known, sizeof(known)));
+	if (!word) {
+		wrong(cfg, key, "%s = \"%s\": it is one of %s", key, text,
+		      join(words, known, sizeof(known)));
+		return -EINVAL;
+	}
 	*ret = word->value;
 	return 0;
 }

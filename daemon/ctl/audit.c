@@ -10,7 +10,6 @@
  * Nothing is changed, unless the daemon is asked to mend (--mend), which it does after a comparison
  * of its own. What bears no mark of ours is counted and left alone.
  */
-#include <errno.h>
 #include <netlink/errno.h>
 #include <string.h>
 #include <time.h>
