@@ -66,11 +66,12 @@ class Faults:
     def refused(self, fault, status):
         phone = self.phone(1, "--fault", fault)
         mark = phone.say("register")
-        self.bed.wait(phone.name, "failed", since=mark)
+        failed = self.bed.wait(phone.name, "failed", since=mark)
         got = self.statuses(mark)
+        seen = [lab.line_of(event) for event in self.bed.events[mark:]]
         self.leave(phone)
         self.tap.ok(got[-1:] == [status] and 200 not in got and self.nothing_left(),
-                    f"{fault}: {status}, and its set goes", f"got {got}")
+                    f"{fault}: {status}, and its set goes", f"got {got}", failed, *seen)
 
     def dropped(self, faults):
         """All at once, since their sets end by the timer."""

@@ -28,6 +28,7 @@ SECOND = "192.0.2.2"
 ROUNDS = 24
 IN_CLEAR = 50  # packets in each round
 IMS = lab.listener("ims", lab.PCSCF_4)
+WIDER = lab.listener("ims", lab.PCSCF_4, 6100, (6104, 6111))
 
 
 def second(name="second", last=6107, **settings):
@@ -176,7 +177,7 @@ class Reload:
         self.tap.ok(set(said["restart"]) == waits, "what needs a restart is named", said)
         self.tap.ok("listener ims: verify" in said["changed"] and self.answers(),
                     "the rest is taken", said)
-        said = self.reload([lab.listener("ims", lab.PCSCF_4, 6100, (6104, 6111))])
+        said = self.reload([WIDER])
         self.tap.ok("listener ims: client-ports" in said["changed"] and
                     self.guarded(lab.PCSCF_4) == {6100, 6104} and self.answers("tcp"),
                     "client ports become more under a living set", said,
@@ -186,13 +187,12 @@ class Reload:
     # ---- listeners ----
 
     def comes_and_leaves(self):
-        ours = lab.listener("ims", lab.PCSCF_4, 6100, (6104, 6111))
-        self.reload([ours, second()])
+        self.reload([WIDER, second()])
         self.tap.ok(self.guarded(SECOND) == {6100, 6104}, "a new listener is guarded",
                     self.guarded(SECOND))
         made = self.control.call("sa.offer", **offer(1))["set"]
         self.control.call("sa.confirm", set=made, expires=3600)
-        said = self.reload([ours])
+        said = self.reload([WIDER])
         try:
             self.control.call("sa.offer", **offer(2))
             reason = "nothing"
@@ -210,19 +210,19 @@ class Reload:
 
     def no_gap(self):
         """The listener's ports and name change, and one comes and goes beside it."""
-        ours = lab.listener("ims", lab.PCSCF_4, 6100, (6104, 6111))
-        self.reload([ours, second()])
+        self.reload([WIDER, second()])
         flood = Flood(self.bed)
         dropped = self.bed.xfrm_counters()["XfrmInTmplMismatch"]
         flood.start()
         said = []
         for number in range(ROUNDS):
-            said.append(self.reload([ours, second(("second", "other")[number % 2],
-                                                  (6107, 6111)[number // 2 % 2])]))
+            said.append(self.reload([WIDER, second(("second", "other")[number % 2],
+                                                   (6107, 6111)[number // 2 % 2])]))
             self.bed.until(lambda: flood.sent >= IN_CLEAR * (number + 1), "clear text was sent")
         arrived = flood.end()
         dropped = self.bed.xfrm_counters()["XfrmInTmplMismatch"] - dropped
-        self.tap.ok(arrived == 0 and dropped >= IN_CLEAR * ROUNDS and sum(len(one["changed"]) for one in said) > 10,
+        changes = sum(len(one["changed"]) for one in said)
+        self.tap.ok(arrived == 0 and dropped >= IN_CLEAR * ROUNDS and changes > 10,
                     f"of {flood.sent} in clear none passes while guards change", arrived, dropped)
         self.tap.ok(self.answers(), "and the phone has its traffic")
 
@@ -230,7 +230,7 @@ class Reload:
         self.reload([second()])
         self.tap.ok(self.answers() and self.answers("tcp"),
                     "a phone of a leaving listener has its traffic")
-        self.reload([lab.listener("ims", lab.PCSCF_4, 6100, (6104, 6111)), second()])
+        self.reload([WIDER, second()])
         self.bed.front_end.say("challenge always")
         mark = phone.say("reregister")
         self.bed.wait(phone.name, "reregistered", since=mark)
@@ -269,7 +269,7 @@ def main():
     with Bed([IMS, second()]) as bed:
         bed.make_hosts()
         bed.start_daemon()
-        bed.listeners = [IMS]  # the front end's; the second address is there for later
+        bed.listeners = [WIDER]  # the front end's; the second address is there for later
         bed.start_front_end()
         reload = Reload(bed, tap)
         with bed.to_the_end(tap):
