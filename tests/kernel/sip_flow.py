@@ -208,7 +208,7 @@ class Test:
                     f"{what}: de-registered, and all SAs go", self.said(mark), self.count())
 
     def fault(self, fault, status):
-        phone = self.bed.start_phone("--timeout", "6", "--fault", fault)
+        phone = self.bed.start_phone("--fault", fault)
         mark = self.phone_does(phone, "register", "failed")
         got = self.said(mark)
         phone.say("quit")
