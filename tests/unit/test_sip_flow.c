@@ -1209,7 +1209,8 @@ static void credentials_that_nobody_can_read_do_not_pass(void **state)
 	reregister(set, "Authorization: Digest " USER ",realm=\"a\"\r\n"
 			"Proxy-Authorization: Digest a,integrity-protected=\"yes\"b\r\n"
 			"Proxy-Authorization: Other a,b\r\n" CONTACT);
-	assert_has("\r\nAuthorization: Digest " USER ",realm=\"a\", integrity-protected=");
+	assert_has("\r\nAuthorization: Digest " USER ",realm=\"a\", "
+		   "integrity-protected=\"yes\"\r\n");
 	assert_not("Digest a");
 	assert_has("\r\nProxy-Authorization: Other a,b\r\n");
 	over(set);
